@@ -1,0 +1,66 @@
+"""Every way to fail, sorted by who must act. The codes are stable: people search them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Blame(StrEnum):
+    """Who must act, and so whether trying again can help."""
+
+    USER = "user"
+    """The person: fail now and say what to do."""
+    OPERATOR = "operator"
+    """Whoever runs the machine: fail now; *Retry* works once that is done."""
+    TRANSIENT = "transient"
+    """Nobody: try again after a pause."""
+    OURS = "ours"
+    """Us: try again, and log the traceback."""
+
+
+class ErrorCode(StrEnum):
+    EMPTY_FILE = "empty-file"
+    NOT_A_VIDEO = "not-a-video"
+    NO_VIDEO_STREAM = "no-video-stream"
+    TRUNCATED = "truncated"
+    UNSUPPORTED_VIDEO = "unsupported-video"
+    TOO_LARGE = "too-large"
+    SOURCE_MISSING = "source-missing"
+    DISK_FULL = "disk-full"
+    OUT_OF_MEMORY = "out-of-memory"
+    STORAGE = "storage"
+    LEASE_EXPIRED = "lease-expired"
+    UNREADABLE_SEGMENT = "unreadable-segment"
+    OUTPUT_INVALID = "output-invalid"
+    INTERNAL = "internal"
+
+    @property
+    def blame(self) -> Blame:
+        return _BLAME.get(self, Blame.OURS)
+
+
+_BLAME = {
+    ErrorCode.EMPTY_FILE: Blame.USER,
+    ErrorCode.NOT_A_VIDEO: Blame.USER,
+    ErrorCode.NO_VIDEO_STREAM: Blame.USER,
+    ErrorCode.TRUNCATED: Blame.USER,
+    ErrorCode.UNSUPPORTED_VIDEO: Blame.USER,
+    ErrorCode.TOO_LARGE: Blame.USER,
+    ErrorCode.SOURCE_MISSING: Blame.USER,
+    ErrorCode.DISK_FULL: Blame.OPERATOR,
+    ErrorCode.OUT_OF_MEMORY: Blame.TRANSIENT,
+    ErrorCode.STORAGE: Blame.TRANSIENT,
+    ErrorCode.LEASE_EXPIRED: Blame.TRANSIENT,
+}
+
+
+class StereoSpotError(Exception):
+    """A failure with a stable code; the message is one sentence for people."""
+
+    def __init__(self, code: ErrorCode, message: str) -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message

@@ -1,0 +1,121 @@
+"""Every object key the system reads or writes, spelled here and nowhere else.
+
+source bucket
+    input/{job_id}/source.{ext}                                       browser, ingest
+    segments/{job_id}/{segment_index:05d}_{total_segments:05d}_{mode}.mp4       chunk
+result bucket
+    jobs/{job_id}/segments/{segment_index}.mp4                              inference
+    jobs/{job_id}/final.{ext}                                                  concat
+
+Builders raise `ValueError` on what cannot be a key. Parsers take keys from outside
+(events, listings) and answer ``None`` for anything that is not exactly one of ours.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from uuid import UUID
+
+from contract.modes import StereoMode
+
+MAX_SEGMENTS = 99_999
+"""Five digits in the key of a segment."""
+
+_UUID = r"(?P<job_id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+_EXTENSION = r"(?P<extension>[a-z0-9]{1,8})"
+_SOURCE = re.compile(rf"input/{_UUID}/source\.{_EXTENSION}")
+_MODE = rf"(?P<mode>{'|'.join(StereoMode)})"
+_SEGMENT = re.compile(
+    rf"segments/{_UUID}/(?P<index>\d{{5}})_(?P<total>\d{{5}})_{_MODE}\.mp4", re.ASCII
+)
+_STEREO_SEGMENT = re.compile(rf"jobs/{_UUID}/segments/(?P<index>0|[1-9]\d{{0,4}})\.mp4")
+_FINAL = re.compile(rf"jobs/{_UUID}/final\.{_EXTENSION}")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceKey:
+    job_id: UUID
+    extension: str = "mp4"
+
+    def __str__(self) -> str:
+        return f"input/{self.job_id}/source.{_extension(self.extension)}"
+
+    @classmethod
+    def parse(cls, key: str) -> SourceKey | None:
+        match = _SOURCE.fullmatch(key)
+        return match and cls(UUID(match["job_id"]), match["extension"])
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentKey:
+    job_id: UUID
+    index: int
+    total: int
+    mode: StereoMode
+
+    def __str__(self) -> str:
+        if not 0 <= self.index < self.total <= MAX_SEGMENTS:
+            raise ValueError(f"segment {self.index} of {self.total} has no key")
+        return (
+            f"{segments_prefix(self.job_id)}"
+            f"{self.index:05d}_{self.total:05d}_{self.mode}.mp4"
+        )
+
+    @classmethod
+    def parse(cls, key: str) -> SegmentKey | None:
+        match = _SEGMENT.fullmatch(key)
+        if match is None:
+            return None
+        index, total = int(match["index"]), int(match["total"])
+        if index >= total:
+            return None
+        return cls(UUID(match["job_id"]), index, total, StereoMode(match["mode"]))
+
+
+@dataclass(frozen=True, slots=True)
+class StereoSegmentKey:
+    job_id: UUID
+    index: int
+
+    def __str__(self) -> str:
+        if not 0 <= self.index < MAX_SEGMENTS:
+            raise ValueError(f"segment {self.index} has no key")
+        return f"{stereo_segments_prefix(self.job_id)}{self.index}.mp4"
+
+    @classmethod
+    def parse(cls, key: str) -> StereoSegmentKey | None:
+        match = _STEREO_SEGMENT.fullmatch(key)
+        if match is None or int(match["index"]) >= MAX_SEGMENTS:
+            return None
+        return cls(UUID(match["job_id"]), int(match["index"]))
+
+
+@dataclass(frozen=True, slots=True)
+class FinalKey:
+    job_id: UUID
+    extension: str = "mp4"
+
+    def __str__(self) -> str:
+        return f"jobs/{self.job_id}/final.{_extension(self.extension)}"
+
+    @classmethod
+    def parse(cls, key: str) -> FinalKey | None:
+        match = _FINAL.fullmatch(key)
+        return match and cls(UUID(match["job_id"]), match["extension"])
+
+
+def segments_prefix(job_id: UUID) -> str:
+    """What chunk wrote of a job, in the source bucket."""
+    return f"segments/{job_id}/"
+
+
+def stereo_segments_prefix(job_id: UUID) -> str:
+    """What inference wrote of a job, in the result bucket."""
+    return f"jobs/{job_id}/segments/"
+
+
+def _extension(extension: str) -> str:
+    if not re.fullmatch(_EXTENSION, extension):
+        raise ValueError(f"{extension!r} is no file extension")
+    return extension
