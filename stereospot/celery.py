@@ -1,0 +1,20 @@
+"""The Celery application: `celery -A stereospot worker -Q gpu`."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "stereospot.settings")
+
+app = Celery("stereospot")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+
+@setup_logging.connect
+def _keep_our_logging(**kwargs: Any) -> None:
+    """Django has configured the logs already; a receiver here keeps Celery's out."""

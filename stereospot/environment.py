@@ -1,0 +1,92 @@
+"""Every variable that the web and worker processes read from the environment.
+
+A variable that names a part (database, broker, bucket) switches that part from the
+embedded one to the real one. Nothing else in the code asks which of the two it is.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+class Environment(BaseSettings):
+    model_config = SettingsConfigDict(env_file=BASE_DIR / ".env", extra="ignore")
+
+    stereospot_data_dir: Path = BASE_DIR / ".stereospot"
+    """Where the embedded database, queue and storage live, and temporary files."""
+    database_url: SecretStr | None = None
+    """`postgresql://user:password@host:port/name`; unset: the embedded PostgreSQL."""
+    celery_broker_url: SecretStr | None = None
+    """`sqs://` (credentials from boto's own chain); unset: the embedded SQS."""
+    aws_region: str = "us-east-1"
+    """Where the queues and buckets are."""
+    sqs_queue_url_media: str | None = None
+    """URL of the queue `media` when it exists already; likewise the next two."""
+    sqs_queue_url_gpu: str | None = None
+    """URL of the queue `gpu`."""
+    sqs_queue_url_control: str | None = None
+    """URL of the queue `control`."""
+    sqs_long_poll_wait_seconds: int = Field(default=20, ge=0, le=20)
+    """How long one ReceiveMessage waits for a message."""
+    source_bucket: str | None = None
+    """S3 bucket for sources and segments; unset: a folder of the data directory."""
+    result_bucket: str | None = None
+    """S3 bucket for stereo segments and finals; unset: a folder of the data directory."""
+    inference_backend: Literal["local"] = "local"
+    """Where segments are converted: `local`, in the worker's own process."""
+    segment_seconds: float = Field(default=20.0, ge=1.0, le=600.0)
+    """Wanted length of a segment; its ends move to shot cuts near by."""
+    max_source_gigabytes: float = Field(default=100.0, gt=0)
+    """Largest file that is accepted."""
+    max_source_hours: float = Field(default=12.0, gt=0)
+    """Longest film that is accepted."""
+
+    django_secret_key: SecretStr | None = None
+    """Signs sessions; unset: one is made and kept in the data directory."""
+    django_debug: bool = False
+    """Tracebacks in the browser: never where others can reach the site."""
+    django_allowed_hosts: Annotated[list[str], NoDecode] = ["localhost", "127.0.0.1"]
+    """Host names of the site, separated by commas."""
+    csrf_trusted_origins: Annotated[list[str], NoDecode] = []
+    """Origins such as `https://films.example` that may post forms, by commas."""
+    django_secure: bool = False
+    """The site is served over HTTPS: secure cookies, HSTS, redirect from HTTP."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Least severity that is logged."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split_lists(cls, values: dict[str, object]) -> dict[str, object]:
+        for name in ("django_allowed_hosts", "csrf_trusted_origins"):
+            if isinstance(text := values.get(name), str):
+                values[name] = [
+                    part.strip() for part in text.split(",") if part.strip()
+                ]
+        return values
+
+    @model_validator(mode="after")
+    def _safe(self) -> Self:
+        """Refuse to start a site on HTTPS with what only one machine may have."""
+        if self.django_secure and (self.django_debug or not self.django_secret_key):
+            raise ValueError(
+                "DJANGO_SECURE wants DJANGO_SECRET_KEY set and DJANGO_DEBUG off"
+            )
+        if bool(self.source_bucket) != bool(self.result_bucket):
+            raise ValueError("set both SOURCE_BUCKET and RESULT_BUCKET, or neither")
+        return self
+
+    @property
+    def queue_urls(self) -> dict[str, str]:
+        """Name → URL of the queues that exist already."""
+        urls = {
+            "media": self.sqs_queue_url_media,
+            "gpu": self.sqs_queue_url_gpu,
+            "control": self.sqs_queue_url_control,
+        }
+        return {name: url for name, url in urls.items() if url}

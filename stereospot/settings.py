@@ -1,0 +1,219 @@
+"""One settings file. What differs between machines is a field of `Environment`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import django_stubs_ext
+from psycopg.conninfo import conninfo_to_dict
+
+from stereospot import embedded
+from stereospot.environment import Environment
+from stereospot.logs import logging_config
+
+django_stubs_ext.monkeypatch()  # lets admin classes be generic at run time
+
+env = Environment()
+DATA_DIR = env.stereospot_data_dir.resolve()
+here = embedded.Addresses.of(DATA_DIR)
+
+# --- The site ---------------------------------------------------------------------
+
+SECRET_KEY = (
+    env.django_secret_key.get_secret_value()
+    if env.django_secret_key
+    else embedded.secret_key(DATA_DIR)
+)
+DEBUG = env.django_debug
+ALLOWED_HOSTS = env.django_allowed_hosts
+CSRF_TRUSTED_ORIGINS = env.csrf_trusted_origins
+SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.django_secure
+SECURE_PROXY_SSL_HEADER = (
+    ("HTTP_X_FORWARDED_PROTO", "https") if env.django_secure else None
+)
+SECURE_HSTS_SECONDS = 31_536_000 if env.django_secure else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = env.django_secure
+SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+SESSION_COOKIE_HTTPONLY = True
+X_FRAME_OPTIONS = "DENY"
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.humanize",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "django_celery_results",
+    "django_htmx",
+    "django_structlog",
+    "apps.jobs",
+    "apps.pipeline",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "django_structlog.middlewares.RequestMiddleware",
+    "apps.jobs.middleware.content_security_policy",
+]
+ROOT_URLCONF = "stereospot.urls"
+WSGI_APPLICATION = "stereospot.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+STATIC_URL = "/static/"
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "job-list"
+LOGOUT_REDIRECT_URL = "login"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+USE_TZ = True
+LANGUAGE_CODE = "en-gb"
+LOGGING = logging_config(env.log_level)
+LOGGING_CONFIG = "stereospot.logs.configure"
+
+# --- The ledger -------------------------------------------------------------------
+
+
+def _database(url: str) -> dict[str, Any]:
+    facts = conninfo_to_dict(url)
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": facts.pop("dbname", "stereospot"),
+        "USER": facts.pop("user", ""),
+        "PASSWORD": facts.pop("password", ""),
+        "HOST": facts.pop("host", ""),
+        "PORT": facts.pop("port", ""),
+        "OPTIONS": facts,
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+    }
+
+
+DATABASES = {
+    "default": _database(
+        env.database_url.get_secret_value() if env.database_url else here.database_url
+    )
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+LEASE_SECONDS = 30
+"""Work that has not renewed its lease for so long is given to another worker."""
+LEASE_RENEWAL_SECONDS = 5
+"""How often running work renews its lease, and hears that it was cancelled."""
+MAX_ATTEMPTS = 3
+"""Attempts of one segment (or of one stage of a job) before the job fails."""
+RETRY_PAUSES = (5, 30)
+"""Seconds before the second and the third attempt."""
+
+# --- Storage ----------------------------------------------------------------------
+
+
+def _storage(name: str, bucket: str | None) -> dict[str, Any]:
+    if bucket is None:
+        return {
+            "BACKEND": "apps.jobs.storage.Disk",
+            "OPTIONS": {"location": DATA_DIR / name},
+        }
+    options = {"bucket_name": bucket, "region_name": env.aws_region}
+    return {"BACKEND": "apps.jobs.storage.Bucket", "OPTIONS": options}
+
+
+STORAGES = {
+    "source": _storage("source", env.source_bucket),
+    "result": _storage("result", env.result_bucket),
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+STATIC_ROOT = DATA_DIR / "static"
+TEMPORARY_DIR = DATA_DIR / "tmp"
+TEMPORARY_DIR.mkdir(parents=True, exist_ok=True)
+# On the same disk as the store, so that a finished upload is moved, not copied.
+FILE_UPLOAD_TEMP_DIR = TEMPORARY_DIR
+FILE_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
+FILE_UPLOAD_PERMISSIONS = 0o600
+
+SEGMENT_SECONDS = env.segment_seconds
+MAX_SOURCE_BYTES = int(env.max_source_gigabytes * 1e9)
+MAX_SOURCE_SECONDS = env.max_source_hours * 3600
+
+# --- Celery on SQS ----------------------------------------------------------------
+
+CELERY_BROKER_URL = (
+    env.celery_broker_url.get_secret_value()
+    if env.celery_broker_url
+    else here.broker_url
+)
+QUEUE_VISIBILITY_SECONDS = 2 * 3600
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "region": env.aws_region,
+    "is_secure": env.celery_broker_url is not None,
+    "wait_time_seconds": env.sqs_long_poll_wait_seconds,
+    # kombu 5.7.0 sleeps this long whenever all of a worker's slots are taken: with its
+    # default of 1 s a two-slot worker does 4 short tasks a second, with this about 40.
+    "polling_interval": 0.05,
+    "visibility_timeout": QUEUE_VISIBILITY_SECONDS,
+    "queue_name_prefix": "stereospot-",
+    "predefined_queues": {
+        f"stereospot-{name}": {"url": url} for name, url in env.queue_urls.items()
+    },
+    "sqs_base64_encoding": False,
+    "client-config": {"connect_timeout": 5, "read_timeout": 30},
+}
+CELERY_RESULT_BACKEND = "django-db"
+CELERY_RESULT_EXPIRES = 7 * 24 * 3600
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_SOFT_TIME_LIMIT = 3600
+CELERY_TASK_TIME_LIMIT = 3700
+CELERY_TASK_DEFAULT_QUEUE = "control"
+CELERY_TASK_CREATE_MISSING_QUEUES = True
+CELERY_TASK_ROUTES = {
+    "chunk": {"queue": "media"},
+    "concat": {"queue": "media"},
+    "infer": {"queue": "gpu"},
+    "sweep": {"queue": "control"},
+    "tidy": {"queue": "control"},
+}
+SWEEP_SECONDS = 30
+CELERY_BEAT_SCHEDULE = {
+    # A sweep that waited longer than the next one is due is not worth running.
+    "sweep": {
+        "task": "sweep",
+        "schedule": SWEEP_SECONDS,
+        "options": {"expires": SWEEP_SECONDS},
+    },
+}
+
+INFERENCE_BACKEND = env.inference_backend

@@ -1,0 +1,87 @@
+"""Everything that StereoSpot needs on one machine: services, ledger's tables, workers.
+
+What the environment names (a database, a broker) is used and not started. Workers are
+started beside the embedded queue only: those of another broker run elsewhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Self
+
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connections
+
+from stereospot.embedded import Services
+from stereospot.environment import Environment
+from stereospot.supervisor import Supervisor
+
+MEMORY_PER_CONVERSION = 4 * 1024**3
+"""Bytes; the preview engine takes about a third of it at 1080p, twice that at 4K."""
+MOST_CONVERSIONS = 4
+"""At once: beyond, the cores are better spent inside a conversion."""
+
+
+class Stack:
+    """Context manager: the stack runs inside it. Call `watch` every second or so."""
+
+    def __init__(self, *, web_address: str | None = None) -> None:
+        self._web_address = web_address
+        self._exit = contextlib.ExitStack()
+        self._supervisor = Supervisor(settings.DATA_DIR / "logs")
+
+    def __enter__(self) -> Self:
+        env = Environment()
+        with contextlib.ExitStack() as cleanup:
+            cleanup.enter_context(
+                Services(
+                    settings.DATA_DIR,
+                    database=env.database_url is None,
+                    sqs=env.celery_broker_url is None,
+                )
+            )
+            # PostgreSQL waits for our own connections before it stops.
+            cleanup.callback(connections.close_all)
+            call_command("migrate", verbosity=0)
+            cleanup.enter_context(self._supervisor)
+            if env.celery_broker_url is None:
+                self._start_workers()
+            if self._web_address:
+                self._start_web(self._web_address)
+            self._exit = cleanup.pop_all()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._exit.close()
+
+    def watch(self) -> None:
+        """Start again what has died."""
+        self._supervisor.watch()
+
+    def _start_workers(self) -> None:
+        celery = ("-m", "celery", "-A", "stereospot")
+        options = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+        worker = (*celery, "worker", *options, "-n")
+        start = self._supervisor.start
+        start("gpu", *worker, "gpu@%h", "-Q", "gpu", "-c", str(conversions()))
+        start("media", *worker, "media@%h", "-Q", "media", "-c", "2")
+        start("control", *worker, "control@%h", "-Q", "control", "-P", "solo")
+        schedule = settings.DATA_DIR / "beat-schedule"
+        start("beat", *celery, "beat", "-s", str(schedule), "--pidfile=")
+
+    def _start_web(self, address: str) -> None:
+        call_command("collectstatic", interactive=False, verbosity=0)
+        threads = ("--worker-class", "gthread", "--workers", "2", "--threads", "8")
+        options = ("--bind", address, "--timeout", "120", "--no-control-socket")
+        self._supervisor.start(
+            "web", "-m", "gunicorn", "stereospot.wsgi", *threads, *options
+        )
+
+
+def conversions() -> int:
+    """How many segments this machine converts at once, by its cores and memory."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    cores = os.cpu_count() or 1
+    return max(1, min(cores, MOST_CONVERSIONS, memory // MEMORY_PER_CONVERSION))

@@ -1,0 +1,113 @@
+"""The processes of one machine: started together, restarted when they die, stopped together."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+STOP_SECONDS = 10
+"""How long a process may finish its work after SIGTERM."""
+RESTART_SECONDS = 2
+"""Least time between two starts of a process that keeps dying."""
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+@dataclass
+class _Process:
+    name: str
+    command: Sequence[str]
+    log_file: Path
+    started_at: float = 0.0
+    popen: subprocess.Popen[bytes] | None = field(default=None)
+
+    def start(self) -> None:
+        self.started_at = time.monotonic()
+        with self.log_file.open("ab") as output:
+            self.popen = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                # Its own session: Ctrl-C reaches the supervisor alone, and the whole
+                # group of a worker with its children can be killed at once.
+                start_new_session=True,
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+            )
+
+    def signal(self, number: signal.Signals) -> None:
+        if self.popen is not None and self.popen.poll() is None:
+            os.killpg(self.popen.pid, number)
+
+
+def _die_with_parent() -> None:
+    """In the child before exec: SIGTERM when the supervisor is killed with -9."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+class Supervisor:
+    """Context manager around processes that must all run.
+
+    Use it from the main thread: Linux ties the children's lives to the thread that
+    started them. `watch` is to be called every second or so.
+    """
+
+    def __init__(self, log_dir: Path) -> None:
+        self.log_dir = log_dir
+        self._processes: list[_Process] = []
+
+    def __enter__(self) -> Self:
+        self.log_dir.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for process in self._processes:
+            if process.popen is not None and process.popen.poll() is None:
+                process.popen.terminate()
+        deadline = time.monotonic() + STOP_SECONDS
+        for process in self._processes:
+            if process.popen is None:
+                continue
+            try:
+                process.popen.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.signal(signal.SIGKILL)
+                process.popen.wait()
+
+    def start(self, name: str, *command: str) -> None:
+        """Run `python COMMAND…`; its output goes to `NAME.log`."""
+        process = _Process(
+            name, [sys.executable, *command], self.log_dir / f"{name}.log"
+        )
+        process.start()
+        self._processes.append(process)
+
+    def watch(self) -> None:
+        """Start again what has died."""
+        for process in self._processes:
+            code = process.popen.poll() if process.popen is not None else None
+            if code is None or time.monotonic() - process.started_at < RESTART_SECONDS:
+                continue
+            log.warning("process died, restarting", process=process.name, code=code)
+            process.start()
+
+    @property
+    def pids(self) -> list[int]:
+        return [p.popen.pid for p in self._processes if p.popen is not None]
