@@ -1,0 +1,39 @@
+"""Mistakes in configuration that would cost films or GPU hours, caught at start-up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+
+
+@register()
+def time_limits_form_a_ladder(**kwargs: Any) -> list[CheckMessage]:
+    """A task that outlives its message's visibility would be run twice at once."""
+    visibility = settings.QUEUE_VISIBILITY_SECONDS
+    hard, soft = settings.CELERY_TASK_TIME_LIMIT, settings.CELERY_TASK_SOFT_TIME_LIMIT
+    if visibility > hard > soft:
+        return []
+    return [
+        Error(
+            "SQS would redeliver a message whose task still runs.",
+            hint=f"visibility ({visibility} s) > hard limit ({hard} s) > soft limit "
+            f"({soft} s) must hold.",
+            id="jobs.E001",
+        )
+    ]
+
+
+@register()
+def leases_outlast_their_renewal(**kwargs: Any) -> list[CheckMessage]:
+    """A worker must be able to miss two renewals without losing its work."""
+    if settings.LEASE_SECONDS > 3 * settings.LEASE_RENEWAL_SECONDS:
+        return []
+    return [
+        Error(
+            "Work would be taken from a worker that is alive.",
+            hint="LEASE_SECONDS must exceed three times LEASE_RENEWAL_SECONDS.",
+            id="jobs.E002",
+        )
+    ]

@@ -1,0 +1,59 @@
+"""Every change of status, and the only package that makes one.
+
+Each function is one transaction and records one fact. SQS delivers a message at least
+once, so a second caller is normal: each function filters on the state that it comes
+from (and on the attempt) and answers whether *this* caller made the change.
+
+Lock order: the job's row, then its segments' rows. Nothing slow happens in here, and no
+message goes out: callers send after the commit, and the sweep sends what they lost.
+"""
+
+from apps.jobs.ledger.people import cancel, retry, start
+from apps.jobs.ledger.rows import Retry
+from apps.jobs.ledger.segments import (
+    claim_segment,
+    fail_segment,
+    finish_segment,
+    release_segment,
+    renew_segment,
+)
+from apps.jobs.ledger.stages import (
+    claim_stage,
+    fail_stage,
+    finish_chunk,
+    finish_concat,
+    record_plan,
+    release_stage,
+    renew_stage,
+)
+from apps.jobs.ledger.upkeep import (
+    expire_segment,
+    expire_stage,
+    note_sent,
+    note_tidied,
+    reassemble_when_done,
+)
+
+__all__ = [
+    "Retry",
+    "cancel",
+    "claim_segment",
+    "claim_stage",
+    "expire_segment",
+    "expire_stage",
+    "fail_segment",
+    "fail_stage",
+    "finish_chunk",
+    "finish_concat",
+    "finish_segment",
+    "note_sent",
+    "note_tidied",
+    "reassemble_when_done",
+    "record_plan",
+    "release_segment",
+    "release_stage",
+    "renew_segment",
+    "renew_stage",
+    "retry",
+    "start",
+]

@@ -1,0 +1,84 @@
+"""The unit of conversion: claimed with a lease, done, or tried again."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F
+from django.utils.timezone import now
+
+from apps.jobs.ledger import rows
+from apps.jobs.ledger.rows import Retry
+from apps.jobs.ledger.stages import LOST_WORKER
+from apps.jobs.models import Job, Segment
+from contract.errors import ErrorCode, StereoSpotError
+
+
+@transaction.atomic
+def claim_segment(job_id: UUID, index: int) -> Segment | None:
+    """Take the segment for one attempt; None when there is nothing to do or it is taken."""
+    job = rows.lock_job(job_id)
+    if job is None or job.status != Job.Status.CHUNKED:
+        return None
+    segment = rows.lock_segment(job_id, index)
+    if segment is None or segment.status not in ("pending", "running"):
+        return None
+    if segment.status == Segment.Status.RUNNING:
+        if rows.is_alive(segment.lease_expires_at):
+            return None
+        if not rows.fail_held_segment(segment, ErrorCode.LEASE_EXPIRED, LOST_WORKER):
+            return None
+    Segment.objects.filter(pk=segment.pk).update(
+        status=Segment.Status.RUNNING,
+        attempt=F("attempt") + 1,
+        frames_done=0,
+        lease_expires_at=rows.lease(),
+        notify_at=None,
+    )
+    return Segment.objects.select_related("job").get(pk=segment.pk)
+
+
+def renew_segment(segment: Segment, *, frames_done: int) -> bool:
+    """The attempt lives; False when the job was stopped or it was given to another."""
+    held = rows.held_segment(segment).filter(job__status=Job.Status.CHUNKED)
+    return held.update(lease_expires_at=rows.lease(), frames_done=frames_done) == 1
+
+
+@transaction.atomic
+def finish_segment(segment: Segment, *, seconds: float, version: str) -> bool:
+    """The stereo segment is there and verified; True for who finished the last one."""
+    # Without this lock two workers finishing the last two segments at once would each
+    # fail to see the other's uncommitted row, and nobody would start the concat.
+    job = rows.lock_job(segment.job_id)
+    if job is None or job.status != Job.Status.CHUNKED:
+        return False
+    finished = rows.held_segment(segment).update(
+        status=Segment.Status.DONE,
+        lease_expires_at=None,
+        seconds=seconds,
+        engine_version=version,
+        frames_done=F("frame_count"),
+        error_code="",
+        error_message="",
+    )
+    return bool(finished) and rows.move_when_done(segment.job_id)
+
+
+@transaction.atomic
+def fail_segment(segment: Segment, error: StereoSpotError) -> Retry | None:
+    """The attempt failed; the answer says whether, and after which pause, to try again."""
+    rows.lock_job(segment.job_id)
+    if not rows.held_segment(segment).exists():
+        return None
+    segment.refresh_from_db()
+    return rows.fail_held_segment(segment, error.code, error.message)
+
+
+@transaction.atomic
+def release_segment(segment: Segment) -> bool:
+    """The worker must stop: the attempt is given back and does not count as failed."""
+    released = rows.held_segment(segment).update(
+        status=Segment.Status.PENDING, lease_expires_at=None, notify_at=now()
+    )
+    return released == 1

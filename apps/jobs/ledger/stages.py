@@ -1,0 +1,102 @@
+"""The stages that one worker does for the whole job: chunk and concat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils.timezone import now
+
+from apps.jobs.ledger import rows
+from apps.jobs.ledger.rows import DELIVERY, Retry
+from apps.jobs.models import Job, Segment
+from contract.errors import ErrorCode, StereoSpotError
+from contract.frames import Picture, SegmentFrames
+
+LOST_WORKER = "The worker that had it stopped answering."
+
+
+@transaction.atomic
+def claim_stage(job_id: UUID, stage: Job.Status) -> Job | None:
+    """Take the job for one attempt; None when there is nothing to do or it is taken."""
+    job = rows.lock_job(job_id)
+    if job is None or job.status != stage or rows.is_alive(job.lease_expires_at):
+        return None
+    if job.lease_expires_at is not None:
+        # Whoever held it is gone. That attempt counts, or a worker that each time dies
+        # of the same film would be given it for ever.
+        if not rows.fail_held_stage(job, ErrorCode.LEASE_EXPIRED, LOST_WORKER):
+            return None
+        job.refresh_from_db()
+    job.attempt += 1
+    job.lease_expires_at = rows.lease()
+    job.save(update_fields=["attempt", "lease_expires_at"])
+    return job
+
+
+def renew_stage(job: Job) -> bool:
+    """The attempt lives; False when the job was stopped or given to another worker."""
+    return rows.held(job).update(lease_expires_at=rows.lease()) == 1
+
+
+@transaction.atomic
+def record_plan(
+    job: Job, film: dict[str, Any], picture: Picture, extension: str, total: int
+) -> bool:
+    """What chunk found in the source; recorded before the first segment object."""
+    return bool(
+        rows.held(job).update(
+            film=film,
+            picture=picture.model_dump(mode="json"),
+            final_extension=extension,
+            total_segments=total,
+        )
+    )
+
+
+@transaction.atomic
+def finish_chunk(job: Job, frames: Sequence[SegmentFrames]) -> bool:
+    """Every segment object is there; True for the caller who should send infer."""
+    if rows.lock_job(job.pk) is None or not rows.held(job).exists():
+        return False
+    Segment.objects.bulk_create(
+        (
+            Segment(
+                job=job,
+                index=index,
+                frames=manifest.model_dump(mode="json"),
+                frame_count=len(manifest.core),
+                notify_at=now() + DELIVERY,
+            )
+            for index, manifest in enumerate(frames)
+        ),
+        batch_size=200,
+    )
+    rows.note(job.pk, "chunked", f"{len(frames)} segments")
+    return rows.move(job.pk, [Job.Status.CHUNKING], Job.Status.CHUNKED)
+
+
+@transaction.atomic
+def finish_concat(job: Job) -> bool:
+    """The final is there and verified."""
+    if rows.lock_job(job.pk) is None or not rows.held(job).exists():
+        return False
+    rows.note(job.pk, "completed")
+    return rows.move(job.pk, [Job.Status.REASSEMBLING], Job.Status.COMPLETED)
+
+
+@transaction.atomic
+def fail_stage(job: Job, error: StereoSpotError) -> Retry | None:
+    """The attempt failed; the answer says whether, and after which pause, to try again."""
+    locked = rows.lock_job(job.pk)
+    if locked is None or not rows.held(job).exists():
+        return None
+    return rows.fail_held_stage(locked, error.code, error.message)
+
+
+@transaction.atomic
+def release_stage(job: Job) -> bool:
+    """The worker must stop: the attempt is given back and does not count as failed."""
+    return rows.held(job).update(lease_expires_at=None, notify_at=now()) == 1

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils.timezone import now
+
+from apps.jobs.models import Job, Segment
+from contract.frames import Picture, SegmentFrames
+
+
+@pytest.fixture(autouse=True)
+def own_store(settings, tmp_path: Path) -> Path:
+    """Each test has an empty store of its own."""
+    for name in ("source", "result"):
+        settings.STORAGES = settings.STORAGES | {
+            name: settings.STORAGES[name] | {"OPTIONS": {"location": tmp_path / name}}
+        }
+    settings.TEMPORARY_DIR = tmp_path / "tmp"
+    settings.FILE_UPLOAD_TEMP_DIR = tmp_path / "tmp"
+    settings.TEMPORARY_DIR.mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def alice(db) -> User:
+    return User.objects.create_user("alice")
+
+
+@pytest.fixture
+def charlie(db) -> User:
+    """Has no business with Alice's jobs."""
+    return User.objects.create_user("charlie")
+
+
+@pytest.fixture
+def picture() -> Picture:
+    return Picture(eye_width=64, eye_height=36)
+
+
+@pytest.fixture
+def frames() -> SegmentFrames:
+    return SegmentFrames(time_base=(1, 25), start=0, pts=tuple(range(25)))
+
+
+@pytest.fixture
+def job(alice: User, picture: Picture, frames: SegmentFrames) -> Job:
+    """Alice's film, cut into three segments, the first of them done."""
+    job = Job.objects.create(
+        owner=alice,
+        title="Rain",
+        mode="sbs",
+        status=Job.Status.CHUNKED,
+        attempt=1,
+        total_segments=3,
+        film={},
+        picture=picture.model_dump(mode="json"),
+        started_at=now() - timedelta(minutes=1),
+        notify_at=now() + timedelta(minutes=1),
+    )
+    for index in range(3):
+        Segment.objects.create(
+            job=job,
+            index=index,
+            frames=frames.model_dump(mode="json"),
+            frame_count=25,
+            notify_at=now() + timedelta(minutes=1),
+        )
+    job.segments.filter(index=0).update(status="done", seconds=9.0, notify_at=None)
+    return job
