@@ -1,0 +1,53 @@
+# Every target does its own set-up: on a fresh machine only Python 3.11 and make are needed.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	--constraint constraints.txt
+MODE ?= sbs
+VIDEO ?= demo/sample.mp4
+
+.PHONY: help
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+
+.PHONY: demo
+demo: $(VENV)/run $(if $(filter demo/sample.mp4,$(VIDEO)),demo/sample.mp4) ## Convert VIDEO=film.mp4 (or a rendered scene) in MODE=sbs
+	@mkdir -p demo
+	@$(BIN)/python manage.py convert $(VIDEO) demo --mode $(MODE)
+
+.PHONY: run
+run: $(VENV)/run ## The whole stack at http://localhost:8000
+	@$(BIN)/python manage.py up
+
+.PHONY: test
+test: $(VENV)/dev ## The whole suite
+	@$(BIN)/python -m pytest --numprocesses 2
+
+.PHONY: check
+check: $(VENV)/dev ## Style, types, imports, migrations, Django's own checks
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+	$(BIN)/python -W ignore manage.py makemigrations --check --dry-run
+	DJANGO_SECURE=true DJANGO_SECRET_KEY=$$(head -c 40 /dev/urandom | base64) \
+		$(BIN)/python manage.py check --deploy --fail-level WARNING
+
+.PHONY: clean
+clean: ## Remove the virtual environment; films and ledger in .stereospot stay
+	rm -rf $(VENV)
+
+demo/sample.mp4: | $(VENV)/run
+	@mkdir -p demo
+	@$(BIN)/python -m inference.scene $@
+
+$(VENV)/run: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing what StereoSpot needs into $(VENV) (once) …"
+	@$(PIP_INSTALL) --editable '.[inference]'
+	@touch $@
+
+$(VENV)/dev: $(VENV)/run
+	@$(PIP_INSTALL) --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,1 @@
+"""What runs beside and beneath the tasks."""
