@@ -1,0 +1,179 @@
+"""Running a function on hostile media in a process that can be lost.
+
+Decoders and demuxers parse what strangers upload. In a process of their own they cannot
+take more memory, time or disk than given, and a crash ends one job instead of a worker.
+A daemonic worker may not have multiprocessing's children, so this is a plain command:
+
+    python -m apps.pipeline.media.sandboxed
+
+The function is named, its arguments and results are JSON of the types in its signature:
+unpickling what a captured process says would let it out again. Results of a function
+that yields are fetched one by one; nothing runs ahead and fills the disk.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from threading import Event, Timer
+from typing import IO, Final, TypeVar, TypeVarTuple
+
+from pydantic import PositiveInt
+
+from apps.pipeline.media.sandboxed import NEXT, Answer, Request, Signature
+from contract.errors import ErrorCode, StereoSpotError
+from contract.modes import Payload
+
+Ts = TypeVarTuple("Ts")
+T = TypeVar("T")
+
+_TOLD: Final = 4000
+"""Last bytes of a lost process's complaints to keep, for the log."""
+
+
+class Allowance(Payload):
+    """What one sandboxed function may use."""
+
+    memory: PositiveInt = 6 << 30
+    """Bytes of address space, which is more than what is used: libraries, threads."""
+    seconds: PositiveInt = 600
+    """Wall time for each result."""
+    file_size: PositiveInt = 256 << 30
+    """Bytes of any file it writes."""
+
+
+def call(allowance: Allowance, function: Callable[[*Ts], T], *args: *Ts) -> T:
+    """What the function returns; raises StereoSpotError: its own, or one about its end.
+
+    The function is one that a module defines at its top, with a typed signature.
+    """
+    answers: Generator[T] = _answers(allowance, function, args)
+    with closing(answers):
+        return next(answers)
+
+
+def iterate(
+    allowance: Allowance, function: Callable[[*Ts], Iterator[T]], *args: *Ts
+) -> Generator[T]:
+    """Yield what the function yields, each made only when it is asked for."""
+    answers: Generator[T] = _answers(allowance, function, args)
+    with closing(answers):
+        yield from answers
+
+
+def _answers(
+    allowance: Allowance, function: Callable[..., object], args: tuple[object, ...]
+) -> Generator[T]:
+    signature = Signature.of(function)
+    request = Request(
+        function=f"{function.__module__}:{function.__qualname__}",
+        arguments=signature.dump_arguments(args),
+        memory=allowance.memory,
+        # In case this process is killed and nobody is left to look at the clock.
+        processor_seconds=allowance.seconds * (os.cpu_count() or 1),
+        file_size=allowance.file_size,
+    )
+    with tempfile.TemporaryFile() as complaints:
+        child = _Child(request, allowance, complaints)
+        try:
+            while (answer := child.ask()).is_result:
+                result: T = signature.load_result(answer.result)
+                yield result
+                if not signature.yields:
+                    return
+        finally:
+            child.end()
+
+
+class _Child:
+    """The process, seen from outside."""
+
+    def __init__(
+        self, request: Request, allowance: Allowance, complaints: IO[bytes]
+    ) -> None:
+        self._allowance = allowance
+        self._complaints = complaints
+        self._is_late = Event()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "apps.pipeline.media.sandboxed"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            # A file never fills up and blocks, as a pipe that nobody reads would.
+            stderr=complaints,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+        )
+        self._say(request.model_dump_json().encode())
+
+    def ask(self) -> Answer:
+        """The next answer that is no error; raises StereoSpotError for one that is."""
+        timer = Timer(self._allowance.seconds, self._stop)
+        timer.start()
+        try:
+            self._say(NEXT)
+            answers = self._process.stdout
+            line = b"" if answers is None else answers.readline()
+        finally:
+            timer.cancel()
+        if not line.endswith(b"\n"):
+            raise self._lost()
+        answer = Answer.model_validate_json(line)
+        if answer.code is not None:
+            raise StereoSpotError(answer.code, answer.message)
+        return answer
+
+    def end(self) -> None:
+        self._process.kill()
+        # Closes the pipes, too.
+        self._process.communicate()
+
+    def _say(self, line: bytes) -> None:
+        if self._process.stdin is None:
+            return
+        try:
+            self._process.stdin.write(line + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            # It has ended; reading its answer tells how.
+            return
+
+    def _stop(self) -> None:
+        self._is_late.set()
+        self._process.kill()
+
+    def _lost(self) -> StereoSpotError:
+        status = self._process.wait()
+        if self._is_late.is_set() or status == -signal.SIGXCPU:
+            error = StereoSpotError(
+                ErrorCode.TOO_LARGE,
+                f"Reading this film took longer than {self._allowance.seconds} s: "
+                "upload it in parts or in a smaller size.",
+            )
+        elif status == -signal.SIGKILL:
+            error = _too_much_memory()
+        elif status < 0:
+            error = StereoSpotError(
+                ErrorCode.UNSUPPORTED_VIDEO,
+                "This film is damaged in a way that stops our decoder: "
+                "export it again and upload that.",
+            )
+        else:
+            error = StereoSpotError(
+                ErrorCode.INTERNAL, "Reading this film failed for a reason of ours."
+            )
+        self._complaints.seek(0, os.SEEK_END)
+        self._complaints.seek(max(0, self._complaints.tell() - _TOLD))
+        error.add_note(self._complaints.read().decode(errors="replace"))
+        return error
+
+
+def _too_much_memory() -> StereoSpotError:
+    return StereoSpotError(
+        ErrorCode.TOO_LARGE,
+        "Reading this film took more memory than we allow: "
+        "upload it in a smaller size.",
+    )

@@ -1,0 +1,155 @@
+"""What we were given and what we made, held against the plan before anyone relies on it.
+
+Reads packets, not pixels: a wrong count, a shifted timestamp or a lost sound packet
+shows there, at the speed of the disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from apps.pipeline.media.containers import codec_name
+from apps.pipeline.media.film import Film
+from apps.pipeline.media.sound import Sound, SoundTrack, sound_tracks
+from apps.pipeline.media.timeline import core_times, display_order, invalid
+from apps.pipeline.media.tools import open_media, video_stream
+from contract.frames import Picture, SegmentFrames
+from contract.modes import StereoMode
+
+_MILLISECOND = Fraction(1, 1000)
+"""Matroska's tick, and how far sound and picture may shift: far below hearing."""
+
+
+def verify_segment(
+    path: Path, frames: SegmentFrames, picture: Picture, mode: StereoMode
+) -> None:
+    """Check a stereo segment against its manifest; raises StereoSpotError."""
+    try:
+        with open_media(path) as container:
+            stream = video_stream(container)
+            context = stream.codec_context
+            size = mode.packed_size(picture.eye_width, picture.eye_height)
+            codec = codec_name(stream)
+            _require(codec == picture.codec, f"its codec is {codec}")
+            _require(
+                context.pix_fmt == picture.pixel_format,
+                f"its pixel format is {context.pix_fmt}",
+            )
+            _require(
+                (context.width, context.height) == size,
+                f"it has {context.width} × {context.height} pixels",
+            )
+            _require(bool(context.extradata), "it lacks its decoder's parameters")
+            _require(
+                display_order(frames, stream) is not None,
+                "its frames are not those of the manifest",
+            )
+    except (av.error.FFmpegError, ValueError) as error:
+        raise invalid(f"a segment cannot be read: {error}") from error
+
+
+def verify_final(
+    path: Path, source: Path, film: Film, frames: Sequence[SegmentFrames]
+) -> None:
+    """Check a final against source and plan; raises StereoSpotError."""
+    try:
+        dates, made = _frames_and_sound(path)
+        given = sound_tracks(source)
+        with open_media(path) as container:
+            subtitles = len(container.streams.subtitles)
+            chapters = len(container.chapters())
+    except (av.error.FFmpegError, ValueError) as error:
+        raise invalid(f"the final cannot be read: {error}") from error
+    _check_frames(dates, frames, _tolerance(path))
+    start = Fraction(frames[0].core_start) * frames[0].seconds_per_tick
+    _check_sound(made, given, dates[0] - start)
+    _require(
+        subtitles == len(film.subtitles),
+        f"it has {subtitles} of {len(film.subtitles)} subtitle tracks",
+    )
+    _require(
+        chapters == film.chapters, f"it has {chapters} of {film.chapters} chapters"
+    )
+    if path.suffix != ".mkv":
+        _require(starts_fast(path), "it cannot be played while it is being loaded")
+
+
+def starts_fast(path: Path) -> bool:
+    """Whether an mp4's index comes before its media: then it plays while loading."""
+    with path.open("rb") as file:
+        while header := file.read(8):
+            size, kind = int.from_bytes(header[:4], "big"), header[4:]
+            if kind in (b"moov", b"mdat"):
+                return kind == b"moov"
+            if size == 1:
+                size = int.from_bytes(file.read(8), "big") - 8
+            if size < 8:
+                return False
+            file.seek(size - 8, 1)
+    return False
+
+
+def _tolerance(path: Path) -> Fraction:
+    """Seconds by which a container may round a timestamp."""
+    return _MILLISECOND if path.suffix == ".mkv" else Fraction(0)
+
+
+def _frames_and_sound(path: Path) -> tuple[list[Fraction], list[SoundTrack]]:
+    """Times of a final's frames in seconds, rising, and its sound tracks, in one read."""
+    with open_media(path) as container:
+        stream = video_stream(container)
+        base = stream.time_base or _MILLISECOND
+        sound = Sound(container)
+        dates = []
+        for packet in container.demux(stream, *sound.streams):
+            if packet.stream_index != stream.index:
+                sound.add(packet)
+            elif packet.size and packet.pts is not None and not packet.is_discard:
+                dates.append(packet.pts)
+        if not dates:
+            raise ValueError("no frame has a timestamp")
+        return [date * base for date in sorted(dates)], sound.tracks
+
+
+def _check_frames(
+    dates: list[Fraction], frames: Sequence[SegmentFrames], rounding: Fraction
+) -> None:
+    wanted = core_times(frames)
+    _require(len(dates) == len(wanted), f"it has {len(dates)} of {len(wanted)} frames")
+    tick = frames[0].seconds_per_tick
+    for number, (date, ticks) in enumerate(zip(dates, wanted.tolist(), strict=True)):
+        error = abs((date - dates[0]) - (ticks - int(wanted[0])) * tick)
+        _require(
+            error <= rounding or 2 * error < tick,
+            f"frame {number} is {float(error) * 1000:.3f} ms off its time",
+        )
+
+
+def _check_sound(
+    made: list[SoundTrack], given: list[SoundTrack], shift: Fraction
+) -> None:
+    """`shift`: seconds by which the picture moved from source to final."""
+    _require(
+        len(made) == len(given), f"it has {len(made)} of {len(given)} sound tracks"
+    )
+    for number, (ours, theirs) in enumerate(zip(made, given, strict=True)):
+        _require(
+            ours.content == theirs.content,
+            f"sound track {number} is not the source's, packet for packet",
+        )
+        if ours.start is None or theirs.start is None:
+            continue
+        drift = abs(ours.start - theirs.start - shift)
+        _require(
+            drift <= _MILLISECOND,
+            f"sound track {number} moved by {float(drift) * 1000:.1f} ms",
+        )
+
+
+def _require(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise invalid(otherwise)

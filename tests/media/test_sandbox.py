@@ -1,0 +1,171 @@
+"""Whatever happens in the sandbox, outside there is a result or one clear sentence."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from apps.pipeline.media.prepare import Wishes, prepare, split_prepared
+from apps.pipeline.media.probe import Limits, probe
+from apps.pipeline.media.sandbox import Allowance, call, iterate
+from contract.errors import ErrorCode, StereoSpotError
+
+ENOUGH = Allowance(memory=6 << 30, seconds=60)
+
+
+def double(text: str, times: int) -> str:
+    return text * times
+
+
+def hungry(size: int) -> int:
+    return len(bytearray(size))
+
+
+def slow(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+def crash(number: int) -> None:
+    os.kill(os.getpid(), number)
+
+
+def chatty() -> str:
+    print("not an answer\n" * 100_000, flush=True)
+    return "an answer"
+
+
+def fill(path: Path, size: int) -> None:
+    path.write_bytes(bytes(size))
+
+
+def wrong() -> None:
+    raise LookupError("a mistake of ours")
+
+
+def count(folder: Path, most: int) -> Iterator[int]:
+    for number in range(most):
+        (folder / str(number)).touch()
+        yield number
+
+
+def failure(allowance: Allowance, function, *args) -> StereoSpotError:
+    with pytest.raises(StereoSpotError) as raised:
+        call(allowance, function, *args)
+    return raised.value
+
+
+def test_a_result_comes_back_however_big_it_is():
+    assert call(ENOUGH, double, "film ", 2_000_000) == "film " * 2_000_000
+
+
+def test_an_argument_may_be_big_too():
+    text = "film " * 1_000_000
+
+    assert call(ENOUGH, double, text, 1) == text
+
+
+def test_what_a_library_prints_is_no_answer():
+    assert call(ENOUGH, chatty) == "an answer"
+
+
+def test_an_error_arrives_as_itself(tmp_path):
+    empty = tmp_path / "empty.mp4"
+    empty.touch()
+
+    error = failure(ENOUGH, probe, empty, Limits())
+
+    assert error.code is ErrorCode.EMPTY_FILE
+
+
+def test_a_film_is_probed_in_the_sandbox_as_outside(source):
+    given = source("hdr10 in mkv")
+
+    assert call(ENOUGH, probe, given, Limits()) == probe(given, Limits())
+
+
+def test_a_film_is_chunked_in_the_sandbox(source, tmp_path):
+    given = source("hdr10 in mkv")
+    film = probe(given, Limits())
+
+    prepared = call(ENOUGH, prepare, given, film, tmp_path, Wishes(target_seconds=1))
+    parts = iterate(ENOUGH, split_prepared, prepared, tmp_path)
+    number, path, frames = next(parts)
+    parts.close()
+
+    assert (number, path.name) == (0, "00000.mp4")
+    assert len(frames.core) == prepared.spans[0].count
+
+
+def test_too_much_memory_ends_only_the_sandbox():
+    error = failure(Allowance(memory=1 << 30, seconds=60), hungry, 2 << 30)
+
+    assert error.code is ErrorCode.TOO_LARGE
+    assert "memory" in error.message
+
+
+def test_too_much_time_ends_only_the_sandbox():
+    begun = time.monotonic()
+
+    error = failure(Allowance(seconds=1), slow, 60)
+
+    assert error.code is ErrorCode.TOO_LARGE
+    assert time.monotonic() - begun < 30
+
+
+def test_too_big_a_file_ends_only_the_sandbox(tmp_path):
+    allowance = Allowance(file_size=1_000_000)
+
+    error = failure(allowance, fill, tmp_path / "big", 2_000_000)
+
+    assert error.code is ErrorCode.TOO_LARGE
+    assert "disk" in error.message
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (signal.SIGSEGV, ErrorCode.UNSUPPORTED_VIDEO),
+        (signal.SIGABRT, ErrorCode.UNSUPPORTED_VIDEO),
+        (signal.SIGKILL, ErrorCode.TOO_LARGE),
+    ],
+)
+def test_a_crash_is_one_sentence_about_the_film(number, code):
+    assert failure(ENOUGH, crash, int(number)).code is code
+
+
+def test_a_mistake_of_ours_is_ours_and_keeps_its_traceback():
+    error = failure(ENOUGH, wrong)
+
+    assert error.code is ErrorCode.INTERNAL
+    assert "a mistake of ours" in "".join(error.__notes__)
+
+
+def test_results_are_made_only_when_they_are_asked_for(tmp_path):
+    numbers = iterate(ENOUGH, count, tmp_path, 5)
+
+    first = [next(numbers), next(numbers)]
+    time.sleep(0.3)
+    made = len(list(tmp_path.iterdir()))
+
+    assert (first, made) == ([0, 1], 2)
+    assert list(numbers) == [2, 3, 4]
+
+
+def in_a_daemon(queue) -> None:
+    queue.put(call(ENOUGH, double, "film", 2))
+
+
+def test_a_daemonic_worker_may_use_the_sandbox():
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    worker = context.Process(target=in_a_daemon, args=(queue,), daemon=True)
+    worker.start()
+
+    assert queue.get(timeout=60) == "filmfilm"
+    worker.join(timeout=10)
