@@ -1,0 +1,103 @@
+"""Segment objects → frames: exactly those the manifest lists, upright and whole."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+from av import FFmpegError, VideoFrame
+from av.filter import Graph
+from av.video.stream import VideoStream
+from torch import Tensor
+
+from contract.errors import ErrorCode, StereoSpotError
+from contract.frames import Picture, SegmentFrames
+from inference.colour import Colours, Planes
+
+
+def read_frames(
+    source: Path, frames: SegmentFrames, picture: Picture
+) -> Generator[Tensor]:
+    """The listed frames of a segment object, in order: [3, H, W] uint16, R, G, B.
+
+    Upright, deinterlaced, padded to even sizes, full range. Frames that are not listed
+    are dropped. Raises UNREADABLE_SEGMENT when one is missing, broken or of another size.
+    """
+    colours = Colours(picture)
+    try:
+        # Without other protocols a crafted file cannot make us fetch what it points to.
+        options = {"protocol_whitelist": "file"}
+        with av.open(str(source), container_options=options) as container:
+            if not container.streams.video:
+                raise _unreadable("has no video")
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            listed = _listed(container.decode(stream), frames)
+            if picture.deinterlace:
+                listed = _deinterlaced(listed, stream)
+            for frame in listed:
+                planes = _upright(colours.planes(frame), picture)
+                yield torch.from_numpy(np.ascontiguousarray(planes))
+    except FFmpegError as error:
+        raise _unreadable(f"cannot be decoded: {error.strerror}") from error
+
+
+def _listed(
+    decoded: Iterable[VideoFrame], frames: SegmentFrames
+) -> Iterator[VideoFrame]:
+    tick = frames.seconds_per_tick
+    found = 0
+    for frame in decoded:
+        if frame.pts is None or frame.time_base is None:
+            raise _unreadable("has frames without timestamps")
+        late = frame.pts * frame.time_base - frames.pts[found] * tick
+        # A container's clock, if coarser, rounds by half of its own tick.
+        tolerance = max(tick, frame.time_base) / 2
+        if late > tolerance:
+            break
+        if late >= -tolerance:
+            yield frame
+            found += 1
+            if found == len(frames.pts):
+                return
+    raise _unreadable(f"lacks frame {found + 1} of {len(frames.pts)}")
+
+
+def _deinterlaced(
+    frames: Iterable[VideoFrame], stream: VideoStream
+) -> Iterator[VideoFrame]:
+    """One whole picture per frame; frames that are not interlaced stay as they are."""
+    graph = Graph()
+    entry = graph.add_buffer(template=stream)
+    exit_ = graph.add("buffersink")
+    graph.link_nodes(entry, graph.add("bwdif", "send_frame:auto:interlaced"), exit_)
+    graph.configure()
+    for frame in chain(frames, [None]):
+        graph.vpush(frame)
+        yield from iter(partial(_pulled, graph), None)
+
+
+def _pulled(graph: Graph) -> VideoFrame | None:
+    try:
+        return graph.vpull()
+    except (av.BlockingIOError, av.EOFError):  # it wants more, or has no more
+        return None
+
+
+def _upright(planes: Planes, picture: Picture) -> Planes:
+    planes = np.rot90(planes, k=-picture.rotation // 90, axes=(1, 2))
+    height, width = planes.shape[1:]
+    even = np.pad(planes, ((0, 0), (0, height % 2), (0, width % 2)), mode="edge")
+    if even.shape[1:] != (picture.eye_height, picture.eye_width):
+        raise _unreadable(f"holds a picture of {width} × {height} pixels")
+    return even
+
+
+def _unreadable(what: str) -> StereoSpotError:
+    message = f"A segment of the film {what}."
+    return StereoSpotError(ErrorCode.UNREADABLE_SEGMENT, message)

@@ -1,0 +1,1 @@
+"""The four steps of a conversion, each tensors in, tensors out: depth, warp, fill, compose."""

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contract.modes import Engine, StereoMode, StereoSettings
+from inference.engines import pipeline_for
+from inference.pipeline import Pipeline, disparity_px
+
+
+class Wall:
+    """A scene all at one inverse depth."""
+
+    context = 0
+
+    def __init__(self, inverse_depth: float) -> None:
+        self.inverse_depth = inverse_depth
+
+    def look(self, left):
+        return left[..., ::2, ::2]
+
+    def __call__(self, looks, own):
+        return torch.full_like(looks[own.start : own.stop, :1], self.inverse_depth)
+
+
+def convert(inverse_depth, left, mode=StereoMode.SBS, **settings):
+    pipeline = Pipeline(
+        depth=Wall(inverse_depth), fill=lambda right, occluded: right, version="wall"
+    )
+    (stereo,) = pipeline(
+        [left],
+        pipeline.depth.look(left),
+        own=range(1),
+        mode=mode,
+        settings=StereoSettings(**settings),
+    )
+    return stereo
+
+
+@pytest.fixture
+def left():
+    return torch.rand(1, 3, 8, 100, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("mode", StereoMode)
+def test_the_picture_has_the_size_of_its_mode(left, mode):
+    width, height = mode.packed_size(100, 8)
+
+    assert convert(0.3, left, mode).shape == (1, 3, height, width)
+
+
+def test_a_scene_on_the_screen_plane_looks_the_same_to_both_eyes(left):
+    stereo = convert(0.25, left, convergence=0.25, max_disparity=10.0)
+
+    assert torch.equal(stereo[..., :100], left)
+    assert torch.equal(stereo[..., 100:], left)
+
+
+def test_what_comes_out_of_the_screen_lies_further_left_for_the_right_eye(left):
+    stereo = convert(1.0, left, convergence=0.5, max_disparity=10.0)
+
+    torch.testing.assert_close(stereo[..., 100:195], left[..., 5:], atol=1e-5, rtol=0)
+
+
+@given(
+    inverse_depth=st.floats(0, 1, width=32),
+    convergence=st.floats(0, 1, width=32),
+    max_disparity=st.floats(0, 10, width=32),
+)
+def test_no_shift_is_larger_than_the_largest(inverse_depth, convergence, max_disparity):
+    settings = StereoSettings(max_disparity=max_disparity, convergence=convergence)
+
+    shift = disparity_px(torch.tensor(inverse_depth), settings, 1920)
+
+    assert abs(float(shift)) <= max_disparity / 100 * 1920 * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("engine", Engine)
+def test_every_engine_has_a_pipeline_and_a_version(engine):
+    assert pipeline_for(engine).version.startswith(engine)
