@@ -12,16 +12,25 @@ from contract.frames import Picture, SegmentFrames
 
 
 @pytest.fixture(autouse=True)
-def own_store(settings, tmp_path: Path) -> Path:
+def own_store(settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Each test has an empty store of its own."""
+    folder = tmp_path_factory.mktemp("store")
     for name in ("source", "result"):
         settings.STORAGES = settings.STORAGES | {
-            name: settings.STORAGES[name] | {"OPTIONS": {"location": tmp_path / name}}
+            name: settings.STORAGES[name] | {"OPTIONS": {"location": folder / name}}
         }
-    settings.TEMPORARY_DIR = tmp_path / "tmp"
-    settings.FILE_UPLOAD_TEMP_DIR = tmp_path / "tmp"
+    settings.TEMPORARY_DIR = folder / "tmp"
+    settings.FILE_UPLOAD_TEMP_DIR = folder / "tmp"
     settings.TEMPORARY_DIR.mkdir()
-    return tmp_path
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def plain_static(settings, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Static files under their own names: nobody has collected them."""
+    plain = "django.contrib.staticfiles.storage.StaticFilesStorage"
+    settings.STORAGES = settings.STORAGES | {"staticfiles": {"BACKEND": plain}}
+    settings.STATIC_ROOT = tmp_path_factory.mktemp("static")
 
 
 @pytest.fixture

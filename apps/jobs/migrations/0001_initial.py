@@ -10,7 +10,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -19,148 +18,485 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Job',
+            name="Job",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('title', models.CharField(max_length=200)),
-                ('mode', models.CharField(choices=[('sbs', 'Side by side'), ('half_sbs', 'Half side by side'), ('tab', 'Top and bottom'), ('half_tab', 'Half top and bottom'), ('anaglyph', 'Red-cyan anaglyph')], max_length=16)),
-                ('engine', models.CharField(choices=[('preview', 'Preview')], default='preview', max_length=16)),
-                ('max_disparity', models.FloatField(default=2.0, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(10)])),
-                ('convergence', models.FloatField(default=0.5, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(1)])),
-                ('source_extension', models.CharField(default='mp4', max_length=8)),
-                ('fingerprint', models.CharField(blank=True, max_length=64)),
-                ('status', models.CharField(choices=[('created', 'Waiting for the film'), ('chunking_in_progress', 'Cutting into segments'), ('chunking_complete', 'Converting'), ('reassembling', 'Joining'), ('completed', 'Completed'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], default='created', max_length=24)),
-                ('attempt', models.PositiveIntegerField(default=0)),
-                ('failures', models.PositiveSmallIntegerField(default=0)),
-                ('lease_expires_at', models.DateTimeField(editable=False, null=True)),
-                ('notify_at', models.DateTimeField(editable=False, null=True)),
-                ('error_code', models.CharField(blank=True, choices=[('empty-file', 'empty-file'), ('not-a-video', 'not-a-video'), ('no-video-stream', 'no-video-stream'), ('truncated', 'truncated'), ('unsupported-video', 'unsupported-video'), ('too-large', 'too-large'), ('source-missing', 'source-missing'), ('disk-full', 'disk-full'), ('out-of-memory', 'out-of-memory'), ('storage', 'storage'), ('lease-expired', 'lease-expired'), ('unreadable-segment', 'unreadable-segment'), ('output-invalid', 'output-invalid'), ('internal', 'internal')], max_length=32)),
-                ('error_message', models.CharField(blank=True, max_length=500)),
-                ('film', models.JSONField(editable=False, null=True)),
-                ('picture', models.JSONField(editable=False, null=True)),
-                ('final_extension', models.CharField(default='mp4', max_length=8)),
-                ('total_segments', models.PositiveIntegerField(editable=False, null=True)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('started_at', models.DateTimeField(editable=False, null=True)),
-                ('finished_at', models.DateTimeField(editable=False, null=True)),
-                ('tidied_at', models.DateTimeField(editable=False, null=True)),
-                ('owner', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid.uuid4,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("title", models.CharField(max_length=200)),
+                (
+                    "mode",
+                    models.CharField(
+                        choices=[
+                            ("sbs", "Side by side"),
+                            ("half_sbs", "Half side by side"),
+                            ("tab", "Top and bottom"),
+                            ("half_tab", "Half top and bottom"),
+                            ("anaglyph", "Red-cyan anaglyph"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "engine",
+                    models.CharField(
+                        choices=[("preview", "Preview")],
+                        default="preview",
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "max_disparity",
+                    models.FloatField(
+                        default=2.0,
+                        validators=[
+                            django.core.validators.MinValueValidator(0),
+                            django.core.validators.MaxValueValidator(10),
+                        ],
+                    ),
+                ),
+                (
+                    "convergence",
+                    models.FloatField(
+                        default=0.5,
+                        validators=[
+                            django.core.validators.MinValueValidator(0),
+                            django.core.validators.MaxValueValidator(1),
+                        ],
+                    ),
+                ),
+                ("source_extension", models.CharField(default="mp4", max_length=8)),
+                ("fingerprint", models.CharField(blank=True, max_length=64)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("created", "Waiting for the film"),
+                            ("chunking_in_progress", "Cutting into segments"),
+                            ("chunking_complete", "Converting"),
+                            ("reassembling", "Joining"),
+                            ("completed", "Completed"),
+                            ("failed", "Failed"),
+                            ("cancelled", "Cancelled"),
+                        ],
+                        default="created",
+                        max_length=24,
+                    ),
+                ),
+                ("attempt", models.PositiveIntegerField(default=0)),
+                ("failures", models.PositiveSmallIntegerField(default=0)),
+                ("lease_expires_at", models.DateTimeField(editable=False, null=True)),
+                ("notify_at", models.DateTimeField(editable=False, null=True)),
+                (
+                    "error_code",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("empty-file", "empty-file"),
+                            ("not-a-video", "not-a-video"),
+                            ("no-video-stream", "no-video-stream"),
+                            ("truncated", "truncated"),
+                            ("unsupported-video", "unsupported-video"),
+                            ("too-large", "too-large"),
+                            ("source-missing", "source-missing"),
+                            ("disk-full", "disk-full"),
+                            ("out-of-memory", "out-of-memory"),
+                            ("storage", "storage"),
+                            ("lease-expired", "lease-expired"),
+                            ("unreadable-segment", "unreadable-segment"),
+                            ("output-invalid", "output-invalid"),
+                            ("internal", "internal"),
+                        ],
+                        max_length=32,
+                    ),
+                ),
+                ("error_message", models.CharField(blank=True, max_length=500)),
+                ("film", models.JSONField(editable=False, null=True)),
+                ("picture", models.JSONField(editable=False, null=True)),
+                ("final_extension", models.CharField(default="mp4", max_length=8)),
+                (
+                    "total_segments",
+                    models.PositiveIntegerField(editable=False, null=True),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(),
+                        editable=False,
+                    ),
+                ),
+                ("started_at", models.DateTimeField(editable=False, null=True)),
+                ("finished_at", models.DateTimeField(editable=False, null=True)),
+                ("tidied_at", models.DateTimeField(editable=False, null=True)),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-created_at',),
+                "ordering": ("-created_at",),
             },
         ),
         migrations.CreateModel(
-            name='Event',
+            name="Event",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('segment_index', models.PositiveIntegerField(null=True)),
-                ('at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('kind', models.CharField(max_length=32)),
-                ('detail', models.CharField(blank=True, max_length=500)),
-                ('job', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='events', to='jobs.job')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("segment_index", models.PositiveIntegerField(null=True)),
+                (
+                    "at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now()
+                    ),
+                ),
+                ("kind", models.CharField(max_length=32)),
+                ("detail", models.CharField(blank=True, max_length=500)),
+                (
+                    "job",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="events",
+                        to="jobs.job",
+                    ),
+                ),
             ],
             options={
-                'ordering': (models.OrderBy(models.F('id')),),
+                "ordering": (models.OrderBy(models.F("id")),),
             },
         ),
         migrations.CreateModel(
-            name='Segment',
+            name="Segment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('index', models.PositiveIntegerField()),
-                ('frames', models.JSONField(editable=False)),
-                ('frame_count', models.PositiveIntegerField()),
-                ('status', models.CharField(choices=[('pending', 'Waiting'), ('running', 'Converting'), ('done', 'Done'), ('failed', 'Failed')], default='pending', max_length=8)),
-                ('attempt', models.PositiveIntegerField(default=0)),
-                ('failures', models.PositiveSmallIntegerField(default=0)),
-                ('lease_expires_at', models.DateTimeField(editable=False, null=True)),
-                ('notify_at', models.DateTimeField(editable=False, null=True)),
-                ('error_code', models.CharField(blank=True, choices=[('empty-file', 'empty-file'), ('not-a-video', 'not-a-video'), ('no-video-stream', 'no-video-stream'), ('truncated', 'truncated'), ('unsupported-video', 'unsupported-video'), ('too-large', 'too-large'), ('source-missing', 'source-missing'), ('disk-full', 'disk-full'), ('out-of-memory', 'out-of-memory'), ('storage', 'storage'), ('lease-expired', 'lease-expired'), ('unreadable-segment', 'unreadable-segment'), ('output-invalid', 'output-invalid'), ('internal', 'internal')], max_length=32)),
-                ('error_message', models.CharField(blank=True, max_length=500)),
-                ('frames_done', models.PositiveIntegerField(default=0)),
-                ('seconds', models.FloatField(null=True)),
-                ('engine_version', models.CharField(blank=True, max_length=64)),
-                ('job', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='segments', to='jobs.job')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("index", models.PositiveIntegerField()),
+                ("frames", models.JSONField(editable=False)),
+                ("frame_count", models.PositiveIntegerField()),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("pending", "Waiting"),
+                            ("running", "Converting"),
+                            ("done", "Done"),
+                            ("failed", "Failed"),
+                        ],
+                        default="pending",
+                        max_length=8,
+                    ),
+                ),
+                ("attempt", models.PositiveIntegerField(default=0)),
+                ("failures", models.PositiveSmallIntegerField(default=0)),
+                ("lease_expires_at", models.DateTimeField(editable=False, null=True)),
+                ("notify_at", models.DateTimeField(editable=False, null=True)),
+                (
+                    "error_code",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("empty-file", "empty-file"),
+                            ("not-a-video", "not-a-video"),
+                            ("no-video-stream", "no-video-stream"),
+                            ("truncated", "truncated"),
+                            ("unsupported-video", "unsupported-video"),
+                            ("too-large", "too-large"),
+                            ("source-missing", "source-missing"),
+                            ("disk-full", "disk-full"),
+                            ("out-of-memory", "out-of-memory"),
+                            ("storage", "storage"),
+                            ("lease-expired", "lease-expired"),
+                            ("unreadable-segment", "unreadable-segment"),
+                            ("output-invalid", "output-invalid"),
+                            ("internal", "internal"),
+                        ],
+                        max_length=32,
+                    ),
+                ),
+                ("error_message", models.CharField(blank=True, max_length=500)),
+                ("frames_done", models.PositiveIntegerField(default=0)),
+                ("seconds", models.FloatField(null=True)),
+                ("engine_version", models.CharField(blank=True, max_length=64)),
+                (
+                    "job",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="segments",
+                        to="jobs.job",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('job', 'index'),
+                "ordering": ("job", "index"),
             },
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(fields=['owner', '-created_at'], name='job_of_owner'),
+            model_name="job",
+            index=models.Index(fields=["owner", "-created_at"], name="job_of_owner"),
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(condition=models.Q(('status__in', ['chunking_in_progress', 'chunking_complete', 'reassembling'])), fields=['notify_at'], name='job_active'),
+            model_name="job",
+            index=models.Index(
+                condition=models.Q(
+                    (
+                        "status__in",
+                        ["chunking_in_progress", "chunking_complete", "reassembling"],
+                    )
+                ),
+                fields=["notify_at"],
+                name="job_active",
+            ),
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(condition=models.Q(('status__in', ['completed', 'cancelled']), ('tidied_at', None)), fields=['finished_at'], name='job_untidied'),
+            model_name="job",
+            index=models.Index(
+                condition=models.Q(
+                    ("status__in", ["completed", "cancelled"]), ("tidied_at", None)
+                ),
+                fields=["finished_at"],
+                name="job_untidied",
+            ),
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(condition=models.Q(('fingerprint', ''), _negated=True), fields=['fingerprint'], name='job_fingerprint'),
+            model_name="job",
+            index=models.Index(
+                condition=models.Q(("fingerprint", ""), _negated=True),
+                fields=["fingerprint"],
+                name="job_fingerprint",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='job',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['created', 'chunking_in_progress', 'chunking_complete', 'reassembling', 'completed', 'failed', 'cancelled'])), name='job_status_known'),
+            model_name="job",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "status__in",
+                        [
+                            "created",
+                            "chunking_in_progress",
+                            "chunking_complete",
+                            "reassembling",
+                            "completed",
+                            "failed",
+                            "cancelled",
+                        ],
+                    )
+                ),
+                name="job_status_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='job',
-            constraint=models.CheckConstraint(condition=models.Q(('mode__in', [contract.modes.StereoMode['SBS'], contract.modes.StereoMode['HALF_SBS'], contract.modes.StereoMode['TAB'], contract.modes.StereoMode['HALF_TAB'], contract.modes.StereoMode['ANAGLYPH']])), name='job_mode_known'),
+            model_name="job",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "mode__in",
+                        [
+                            contract.modes.StereoMode["SBS"],
+                            contract.modes.StereoMode["HALF_SBS"],
+                            contract.modes.StereoMode["TAB"],
+                            contract.modes.StereoMode["HALF_TAB"],
+                            contract.modes.StereoMode["ANAGLYPH"],
+                        ],
+                    )
+                ),
+                name="job_mode_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='job',
-            constraint=models.CheckConstraint(condition=models.Q(('convergence__range', (0, 1)), ('max_disparity__range', (0, 10))), name='job_settings_in_range'),
+            model_name="job",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("convergence__range", (0, 1)), ("max_disparity__range", (0, 10))
+                ),
+                name="job_settings_in_range",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='job',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('finished_at__isnull', False), ('status__in', ['completed', 'failed', 'cancelled'])), models.Q(models.Q(('status__in', ['completed', 'failed', 'cancelled']), _negated=True), ('finished_at', None)), _connector='OR'), name='job_finished_at_iff_over'),
+            model_name="job",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("finished_at__isnull", False),
+                        ("status__in", ["completed", "failed", "cancelled"]),
+                    ),
+                    models.Q(
+                        models.Q(
+                            ("status__in", ["completed", "failed", "cancelled"]),
+                            _negated=True,
+                        ),
+                        ("finished_at", None),
+                    ),
+                    _connector="OR",
+                ),
+                name="job_finished_at_iff_over",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='job',
-            constraint=models.CheckConstraint(condition=models.Q(('lease_expires_at', None), ('status__in', ['chunking_in_progress', 'reassembling']), _connector='OR'), name='job_leased_only_in_its_own_stages'),
+            model_name="job",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("lease_expires_at", None),
+                    ("status__in", ["chunking_in_progress", "reassembling"]),
+                    _connector="OR",
+                ),
+                name="job_leased_only_in_its_own_stages",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='job',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('notify_at__isnull', False), ('status__in', ['chunking_in_progress', 'chunking_complete', 'reassembling'])), models.Q(models.Q(('status__in', ['chunking_in_progress', 'chunking_complete', 'reassembling']), _negated=True), ('notify_at', None)), _connector='OR'), name='job_notified_iff_active'),
+            model_name="job",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("notify_at__isnull", False),
+                        (
+                            "status__in",
+                            [
+                                "chunking_in_progress",
+                                "chunking_complete",
+                                "reassembling",
+                            ],
+                        ),
+                    ),
+                    models.Q(
+                        models.Q(
+                            (
+                                "status__in",
+                                [
+                                    "chunking_in_progress",
+                                    "chunking_complete",
+                                    "reassembling",
+                                ],
+                            ),
+                            _negated=True,
+                        ),
+                        ("notify_at", None),
+                    ),
+                    _connector="OR",
+                ),
+                name="job_notified_iff_active",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='job',
-            constraint=models.CheckConstraint(condition=models.Q(('total_segments__gte', 1), models.Q(('status__in', ['chunking_complete', 'reassembling', 'completed']), _negated=True), _connector='OR'), name='job_cut_before_converted'),
+            model_name="job",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("total_segments__gte", 1),
+                    models.Q(
+                        (
+                            "status__in",
+                            ["chunking_complete", "reassembling", "completed"],
+                        ),
+                        _negated=True,
+                    ),
+                    _connector="OR",
+                ),
+                name="job_cut_before_converted",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='job',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status', 'failed'), models.Q(('error_code', ''), _negated=True)), models.Q(models.Q(('status', 'failed'), _negated=True), ('error_code', '')), _connector='OR'), name='job_error_iff_failed'),
+            model_name="job",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("status", "failed"),
+                        models.Q(("error_code", ""), _negated=True),
+                    ),
+                    models.Q(
+                        models.Q(("status", "failed"), _negated=True),
+                        ("error_code", ""),
+                    ),
+                    _connector="OR",
+                ),
+                name="job_error_iff_failed",
+            ),
         ),
         migrations.AddIndex(
-            model_name='segment',
-            index=models.Index(condition=models.Q(('status', 'pending')), fields=['notify_at'], name='segment_pending'),
+            model_name="segment",
+            index=models.Index(
+                condition=models.Q(("status", "pending")),
+                fields=["notify_at"],
+                name="segment_pending",
+            ),
         ),
         migrations.AddIndex(
-            model_name='segment',
-            index=models.Index(condition=models.Q(('status', 'running')), fields=['lease_expires_at'], name='segment_running'),
+            model_name="segment",
+            index=models.Index(
+                condition=models.Q(("status", "running")),
+                fields=["lease_expires_at"],
+                name="segment_running",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='segment',
-            constraint=models.UniqueConstraint(fields=('job', 'index'), name='segment_index_unique_in_job'),
+            model_name="segment",
+            constraint=models.UniqueConstraint(
+                fields=("job", "index"), name="segment_index_unique_in_job"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='segment',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['pending', 'running', 'done', 'failed'])), name='segment_status_known'),
+            model_name="segment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("status__in", ["pending", "running", "done", "failed"])
+                ),
+                name="segment_status_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='segment',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('lease_expires_at__isnull', False), ('status', 'running')), models.Q(models.Q(('status', 'running'), _negated=True), ('lease_expires_at', None)), _connector='OR'), name='segment_running_iff_leased'),
+            model_name="segment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("lease_expires_at__isnull", False), ("status", "running")
+                    ),
+                    models.Q(
+                        models.Q(("status", "running"), _negated=True),
+                        ("lease_expires_at", None),
+                    ),
+                    _connector="OR",
+                ),
+                name="segment_running_iff_leased",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='segment',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('seconds__isnull', False), ('status', 'done')), models.Q(models.Q(('status', 'done'), _negated=True), ('seconds', None)), _connector='OR'), name='segment_done_iff_timed'),
+            model_name="segment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("seconds__isnull", False), ("status", "done")),
+                    models.Q(
+                        models.Q(("status", "done"), _negated=True), ("seconds", None)
+                    ),
+                    _connector="OR",
+                ),
+                name="segment_done_iff_timed",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='segment',
-            constraint=models.CheckConstraint(condition=models.Q(('frame_count__gte', 1)), name='segment_has_frames'),
+            model_name="segment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("frame_count__gte", 1)), name="segment_has_frames"
+            ),
         ),
     ]

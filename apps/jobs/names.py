@@ -1,0 +1,47 @@
+"""File names: what a person's file is called here, and ours on a person's disk."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePath
+
+from apps.jobs.models import Job
+from contract.modes import StereoMode
+
+# Players choose the layout by the file's name: these are the endings they know.
+_LAYOUTS = {
+    StereoMode.SBS: "3D_LRF_Full_SBS",
+    StereoMode.HALF_SBS: "3D_LR_HSBS",
+    StereoMode.TAB: "3D_Full_TB_TAB",
+    StereoMode.HALF_TAB: "3D_TB_HTAB",
+    StereoMode.ANAGLYPH: "redcyan_dubois",
+}
+# What some file system refuses, and the marks that turn the reading direction, with
+# which a name can show another extension than it has.
+_UNSAFE = re.compile(
+    r'[\\/:*?"<>|\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]'
+)
+_MOST_BYTES = 255
+"""Of a file name, on every common file system."""
+
+
+def download_name(job: Job) -> str:
+    """What the final is called on a person's disk."""
+    ending = f"_{_LAYOUTS[StereoMode(job.mode)]}.{job.final_extension}"
+    title = _UNSAFE.sub("", job.title).strip(" .")
+    room = _MOST_BYTES - len(ending.encode())
+    title = title.encode()[:room].decode(errors="ignore").strip(" .")
+    return f"{title or 'Untitled'}{ending}"
+
+
+def source_extension(file_name: str) -> str:
+    """The extension under which the source is stored; `bin` where it has no usable one."""
+    extension = PurePath(file_name).suffix.removeprefix(".").lower()
+    return extension if re.fullmatch(r"[a-z0-9]{1,8}", extension) else "bin"
+
+
+def title_of(file_name: str) -> str:
+    """The title of a film of which only the file's name is known."""
+    path = PurePath(file_name)
+    has_extension = f".{source_extension(file_name)}" == path.suffix.lower()
+    return (path.stem if has_extension else path.name).strip()[:200] or "Untitled"

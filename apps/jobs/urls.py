@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+from django.urls import path
+
+from apps.jobs import views
+
+urlpatterns = [
+    path("", views.job_list, name="job-list"),
+    path("jobs/new/", views.new, name="job-new"),
+    path("jobs/<uuid:job_id>/", views.job, name="job"),
+    path("jobs/<uuid:job_id>/progress/", views.progress, name="job-progress"),
+    path("jobs/<uuid:job_id>/cancel/", views.cancel, name="job-cancel"),
+    path("jobs/<uuid:job_id>/retry/", views.retry, name="job-retry"),
+    path("jobs/<uuid:job_id>/final/", views.final, name="job-final"),
+]

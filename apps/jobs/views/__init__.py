@@ -1,0 +1,11 @@
+"""What people see of their jobs, and ask of the ledger.
+
+`jobs` lists and shows, `upload` takes a film, `media` hands one out; `access` says who
+may see what, `progress` puts the ledger's rows into words.
+"""
+
+from apps.jobs.views.jobs import cancel, job, job_list, progress, retry
+from apps.jobs.views.media import final
+from apps.jobs.views.upload import new
+
+__all__ = ["cancel", "final", "job", "job_list", "new", "progress", "retry"]

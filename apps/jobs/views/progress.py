@@ -1,0 +1,179 @@
+"""A job's rows in the ledger, as its page shows them. Reads only, in three queries."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from apps.jobs.models import Event, Job, Segment
+
+MOST_CELLS = 300
+"""Beyond, one cell of the strip stands for a range of segments."""
+MOST_EVENTS = 200
+"""Newest lines of the log that are shown."""
+LEAST_MEASURED = 3
+"""Segments that must be done before their times say anything about the rest."""
+
+_STEPS = ("Upload", "Cut", "Convert", "Join", "Done")
+_ENDS = {"Cut": "chunked", "Convert": "converted", "Join": "completed"}
+"""The event that ends a step."""
+_SHOWN_FIRST = ("failed", "running", "pending", "done")
+"""Of a range of segments the state is shown that people must know first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    name: str
+    state: str
+    """`done`, `current`, `stopped` (by a failure or the person) or `todo`."""
+    detail: str = ""
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    first: int
+    last: int
+    """Counted from 1, as people do."""
+    status: str
+
+    @property
+    def label(self) -> str:
+        state = Segment.Status(self.status).label.lower()
+        if self.first == self.last:
+            return f"Segment {self.first}: {state}"
+        return f"Segments {self.first} to {self.last}: {state}"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    sentence: str
+    announcement: str
+    """The sentence for who listens to the page: it changes ten times at most."""
+    title: str
+    steps: list[Step]
+    cells: list[Cell]
+    failed: Segment | None
+    is_converting: bool
+    estimate: float | None
+    """Seconds until the segments are converted; None before that can be said."""
+    events: list[Event]
+
+    @classmethod
+    def of(cls, job: Job) -> Progress:
+        # Not their manifests, which are long.
+        rows = job.segments.only("job", "index", "status", "attempt", "seconds")
+        segments = list(rows.order_by("index"))
+        milestones = list(job.events.exclude(kind="attempt-failed").order_by("-id"))
+        counts = Counter(segment.status for segment in segments)
+        done, total = counts["done"], job.total_segments or 0
+        return cls(
+            sentence=_sentence(job, counts, done),
+            announcement=_sentence(job, counts, _tenth(done, total)),
+            title=_title(job, done, total),
+            steps=_steps(job, counts, milestones),
+            cells=_cells(segments),
+            failed=next((s for s in segments if s.status == "failed"), None),
+            is_converting=_is_converting(job, counts),
+            estimate=_estimate(job, segments, counts),
+            events=list(job.events.order_by("-id")[:MOST_EVENTS]),
+        )
+
+
+def _sentence(job: Job, counts: Counter[str], done: int) -> str:
+    waits = job.lease_expires_at is None
+    match Job.Status(job.status):
+        case Job.Status.CHUNKING:
+            return "Waiting for a worker." if waits else "Cutting into segments."
+        case Job.Status.CHUNKED:
+            of_all = f"{done} of {job.total_segments} segments done"
+            if counts["running"]:
+                return f"Converting, {of_all}."
+            return f"Waiting for a worker, {of_all}."
+        case Job.Status.REASSEMBLING:
+            return "Waiting for a worker." if waits else "Joining the segments."
+        case status:
+            return f"{status.label}."
+
+
+def _tenth(done: int, total: int) -> int:
+    step = max(1, math.ceil(total / 10))
+    return done - done % step
+
+
+def _title(job: Job, done: int, total: int) -> str:
+    if job.status == Job.Status.CHUNKED:
+        return f"{100 * done // max(1, total)} % · {job.title} · StereoSpot"
+    return f"{job.get_status_display()} · {job.title} · StereoSpot"
+
+
+def _steps(job: Job, counts: Counter[str], milestones: Sequence[Event]) -> list[Step]:
+    present = _present(job, counts)
+    durations = _durations(job, milestones)
+    steps = []
+    for position, name in enumerate(_STEPS):
+        state = "done" if position < present else "todo"
+        if position == present:
+            state = "stopped" if job.is_over else "current"
+        detail = ""
+        if name == "Convert" and job.total_segments and state != "todo":
+            detail = f"{counts['done']}/{job.total_segments}"
+        steps.append(Step(name, state, detail, durations.get(name)))
+    return steps
+
+
+def _present(job: Job, counts: Counter[str]) -> int:
+    """Position of the step in which the job is, or in which it was stopped."""
+    if job.status == Job.Status.COMPLETED:
+        return len(_STEPS)
+    if job.started_at is None:
+        return 0
+    if not counts:
+        return 1
+    return 3 if counts["done"] == counts.total() else 2
+
+
+def _durations(job: Job, milestones: Sequence[Event]) -> dict[str, float]:
+    """Seconds from the end of the step before; time spent failed does not count."""
+    durations: dict[str, float] = {}
+    begun = job.started_at
+    retries = [event.at for event in milestones if event.kind == "retried"]
+    for name, kind in _ENDS.items():
+        ended = next((event.at for event in milestones if event.kind == kind), None)
+        if begun is None or ended is None:
+            break
+        resumed: list[datetime] = [at for at in retries if begun < at < ended]
+        durations[name] = (ended - max([begun, *resumed])).total_seconds()
+        begun = ended
+    return durations
+
+
+def _cells(segments: Sequence[Segment]) -> list[Cell]:
+    size = math.ceil(len(segments) / MOST_CELLS) or 1
+    ranges = [segments[at : at + size] for at in range(0, len(segments), size)]
+    return [
+        Cell(
+            first=group[0].index + 1,
+            last=group[-1].index + 1,
+            status=min((s.status for s in group), key=_SHOWN_FIRST.index),
+        )
+        for group in ranges
+    ]
+
+
+def _is_converting(job: Job, counts: Counter[str]) -> bool:
+    return job.status == Job.Status.CHUNKED and counts["running"] > 0
+
+
+def _estimate(
+    job: Job, segments: Sequence[Segment], counts: Counter[str]
+) -> float | None:
+    measured = [s.seconds for s in segments if s.seconds is not None]
+    if not _is_converting(job, counts) or len(measured) < LEAST_MEASURED:
+        return None
+    remaining = len(segments) - counts["done"]
+    return statistics.median(measured) * remaining / counts["running"]

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.urls import reverse
+
+from apps.jobs import ledger
+from apps.jobs.models import Job, Segment
+from contract.errors import ErrorCode, StereoSpotError
+
+LIST = "/admin/jobs/job/"
+
+
+@pytest.fixture
+def dora(db) -> User:
+    """Runs the machine."""
+    return User.objects.create_superuser("dora")
+
+
+@pytest.fixture
+def resent(monkeypatch) -> list[Job]:
+    jobs: list[Job] = []
+    monkeypatch.setattr("apps.jobs.admin.messages.send_retry", jobs.append)
+    return jobs
+
+
+def fail(job: Job) -> None:
+    segment = ledger.claim_segment(job.pk, 1)
+    ledger.fail_segment(segment, StereoSpotError(ErrorCode.DISK_FULL, "Free space."))
+
+
+def act(client, action: str, *jobs: Job):
+    chosen = {"action": action, "_selected_action": [str(job.pk) for job in jobs]}
+    return client.post(LIST, chosen, follow=True)
+
+
+def test_it_lists_how_far_jobs_are(client, dora, job):
+    client.force_login(dora)
+
+    page = client.get(LIST).text
+
+    assert "Rain" in page
+    assert "1/3" in page
+
+
+@pytest.mark.parametrize("term", ["{job.pk}", "rai", "alice"])
+def test_it_finds_by_id_title_and_owner(client, dora, job, term):
+    Job.objects.create(owner=dora, title="Snow", mode="sbs")
+    client.force_login(dora)
+
+    page = client.get(LIST, {"q": term.format(job=job)}).text
+
+    assert "1 job" in page
+    assert "Rain" in page
+
+
+def test_a_term_that_is_no_id_finds_nothing(client, dora, job):
+    client.force_login(dora)
+
+    assert "0 jobs" in client.get(LIST, {"q": "snow"}).text
+
+
+def test_it_only_looks(client, dora, job):
+    client.force_login(dora)
+    change = reverse("admin:jobs_job_change", args=[job.pk])
+
+    page = client.get(change).text
+
+    assert "Segments" in page
+    assert "Events" in page
+    assert 'name="_save"' not in page
+    assert client.post(change, {"title": "Snow"}).status_code == 403
+    assert client.get(f"{LIST}add/").status_code == 403
+    assert client.post(f"{LIST}{job.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert "delete_selected" not in client.get(LIST).text
+
+
+def test_retry_goes_through_the_ledger_and_says_how_many(
+    client, dora, job, alice, resent, django_capture_on_commit_callbacks
+):
+    fail(job)
+    waiting = Job.objects.create(owner=alice, title="Snow", mode="sbs")
+    client.force_login(dora)
+
+    with django_capture_on_commit_callbacks(execute=True):
+        response = act(client, "retry", job, waiting)
+        assert resent == []
+
+    assert resent == [job]
+    assert "1 job retried" in response.text
+    job.refresh_from_db()
+    assert job.status == Job.Status.CHUNKED
+
+
+def test_cancel_goes_through_the_ledger_and_says_how_many(client, dora, job, alice):
+    waiting = Job.objects.create(owner=alice, title="Snow", mode="sbs")
+    client.force_login(dora)
+
+    response = act(client, "cancel", job, waiting)
+
+    assert "2 jobs cancelled" in response.text
+    assert set(Job.objects.values_list("status", flat=True)) == {"cancelled"}
+    assert job.events.get().kind == "cancelled"
+
+
+def test_an_action_that_changes_nothing_says_so(client, dora, job, resent):
+    client.force_login(dora)
+
+    assert "0 jobs retried" in act(client, "retry", job).text
+    assert resent == []
+
+
+def test_who_may_only_look_has_no_actions(client, charlie, job):
+    charlie.is_staff = True
+    charlie.save()
+    charlie.user_permissions.add(Permission.objects.get(codename="view_job"))
+    client.force_login(charlie)
+
+    page = client.get(LIST).text
+    act(client, "cancel", job)
+
+    assert "Rain" in page
+    assert "_selected_action" not in page
+    job.refresh_from_db()
+    assert job.status == Job.Status.CHUNKED
+
+
+def test_people_without_a_key_stay_outside(client, alice, job):
+    client.force_login(alice)
+
+    assert client.get(LIST).status_code == 302
+
+
+@pytest.mark.parametrize("number", [10, 60])
+def test_the_list_costs_the_same_for_many_jobs(
+    client, dora, alice, number, django_assert_max_num_queries
+):
+    Job.objects.bulk_create(
+        Job(owner=alice, title=f"Clip {index}", mode="sbs") for index in range(number)
+    )
+    client.force_login(dora)
+
+    with django_assert_max_num_queries(8):
+        client.get(LIST)
+
+
+@pytest.mark.parametrize("number", [3, 300])
+def test_a_job_costs_the_same_for_many_segments(
+    client, dora, job, number, django_assert_max_num_queries
+):
+    Segment.objects.all().delete()
+    Segment.objects.bulk_create(
+        Segment(job=job, index=index, frames={}, frame_count=1)
+        for index in range(number)
+    )
+    client.force_login(dora)
+
+    with django_assert_max_num_queries(9):
+        client.get(reverse("admin:jobs_job_change", args=[job.pk]))
