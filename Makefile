@@ -28,7 +28,7 @@ test: $(VENV)/dev ## The whole suite
 check: $(VENV)/dev ## Style, types, imports, migrations, Django's own checks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy .
+	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -W ignore manage.py makemigrations --check --dry-run
 	DJANGO_SECURE=true DJANGO_SECRET_KEY=$$(head -c 40 /dev/urandom | base64) \

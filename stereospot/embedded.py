@@ -19,6 +19,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,6 +36,10 @@ DATABASE = "stereospot"
 PORTS = range(20_000, 30_000)
 
 
+BOOTS = 10
+"""Attempts to start PostgreSQL, a second apart."""
+
+
 class EmbeddedError(Exception):
     """The embedded parts cannot run here; the message says what to do."""
 
@@ -49,7 +54,7 @@ class Addresses:
 
     @classmethod
     def of(cls, data_dir: Path) -> Addresses:
-        port = _kept(data_dir / "port", lambda: str(_free_port()))
+        port = _kept(data_dir / "port", lambda: str(free_port()))
         return cls(
             f"postgresql://postgres@/{DATABASE}?host={quote(str(socket_dir(data_dir)))}",
             f"sqs://embedded:embedded@127.0.0.1:{port}",
@@ -142,15 +147,37 @@ class _Postgres:
             folder.mkdir(mode=0o700, exist_ok=True)
             if postgres.user:
                 shutil.chown(folder, postgres.user)
-            log = str(postgres.pgdata / "log")
-            options = f"-h '' -k {shlex.quote(str(folder))}"
-            if not postgres._ctl("start", "-w", "-l", log, "-o", options):
-                raise EmbeddedError(f"PostgreSQL does not start; its log is {log}.")
+            postgres._boot(folder)
         with psycopg.connect(url, autocommit=True) as connection:
             query = "SELECT 1 FROM pg_database WHERE datname = %s"
             if connection.execute(query, [DATABASE]).fetchone() is None:
                 connection.execute(f"CREATE DATABASE {DATABASE}")
         return postgres
+
+    def _boot(self, folder: Path) -> None:
+        log = str(self.pgdata / "log")
+        options = f"-h '' -k {shlex.quote(str(folder))}"
+        for _ in range(BOOTS):
+            self._forget_the_dead()
+            if self._ctl("start", "-w", "-l", log, "-o", options):
+                return
+            # After kill -9 of the postmaster its children need a moment to notice.
+            time.sleep(1)
+        raise EmbeddedError(f"PostgreSQL does not start; its log is {log}.")
+
+    def _forget_the_dead(self) -> None:
+        """Remove the lock file of a postmaster that nobody has reaped.
+
+        PostgreSQL takes a zombie for alive, and in a container process 1 often leaves
+        zombies.
+        """
+        import psutil
+
+        lock = self.pgdata / "postmaster.pid"
+        with contextlib.suppress(FileNotFoundError, psutil.NoSuchProcess):
+            pid = int(lock.read_text().split("\n")[0])
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                lock.unlink()
 
     def stop(self) -> None:
         self._ctl("stop", "-w", "-m", "fast")
@@ -229,7 +256,7 @@ def _kept(path: Path, make: Callable[[], str]) -> str:
     return path.read_text()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     while not _is_free(port := random.choice(PORTS)):  # noqa: S311 (not a secret)
         continue
     return port

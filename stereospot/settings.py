@@ -93,6 +93,7 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 USE_TZ = True
+TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-gb"
 LOGGING = logging_config(env.log_level)
 LOGGING_CONFIG = "stereospot.logs.configure"

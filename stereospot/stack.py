@@ -14,6 +14,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
 
+from stereospot.celery import app
 from stereospot.embedded import Services
 from stereospot.environment import Environment
 from stereospot.supervisor import Supervisor
@@ -70,6 +71,8 @@ class Stack:
         start("control", *worker, "control@%h", "-Q", "control", "-P", "solo")
         schedule = settings.DATA_DIR / "beat-schedule"
         start("beat", *celery, "beat", "-s", str(schedule), "--pidfile=")
+        # What an earlier run left unfinished need not wait for the first regular one.
+        app.send_task("sweep")
 
     def _start_web(self, address: str) -> None:
         call_command("collectstatic", interactive=False, verbosity=0)

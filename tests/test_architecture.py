@@ -46,7 +46,9 @@ def test_modules_and_functions_stay_small(path):
 
 def test_every_variable_of_the_environment_is_in_the_operators_manual():
     manual = (ROOT / "docs" / "operations.md").read_text()
-    missing = [name for name in Environment.model_fields if f"`{name.upper()}`" not in manual]
+    missing = [
+        name for name in Environment.model_fields if f"`{name.upper()}`" not in manual
+    ]
 
     assert missing == []
 

@@ -68,7 +68,7 @@ class Disk(FileSystemStorage):
         shutil.rmtree(self.path(prefix), ignore_errors=True)
 
 
-class Bucket(S3Storage):
+class Bucket(S3Storage):  # type: ignore[misc] # it has no types
     """An S3 bucket. Links to its objects are signed and short-lived."""
 
     def __init__(self, **options: Any) -> None:

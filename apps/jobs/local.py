@@ -1,0 +1,163 @@
+"""Films that lie on this machine: used in place, and handed back as a file.
+
+`convert` is the reader: a request is checked before anything starts, becomes a job or
+finds the one that it began before, and in the end gets the final.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.db import transaction
+from pydantic import ValidationError
+
+from apps.jobs import ledger, storage
+from apps.jobs.accounts import first_administrator
+from apps.jobs.models import Job
+from apps.jobs.names import download_name, source_extension, title_of
+from apps.pipeline import messages
+from contract.modes import Engine, StereoMode, StereoSettings
+
+
+class RefusedError(Exception):
+    """The request cannot be met; the message says what the person must do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    source: Path
+    target: Path
+    mode: StereoMode
+    engine: Engine
+    settings: StereoSettings
+
+    @classmethod
+    def checked(
+        cls,
+        source: Path,
+        target: Path,
+        *,
+        mode: str,
+        engine: str,
+        max_disparity: float,
+        convergence: float,
+    ) -> Request:
+        """Raises `RefusedError`."""
+        try:
+            stereo = StereoSettings(
+                max_disparity=max_disparity, convergence=convergence
+            )
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise RefusedError(f"{first['loc'][0]}: {first['msg']}.") from error
+        if not storage.is_readable(source):
+            raise RefusedError(
+                f"{source} cannot be read: check the name and its rights."
+            )
+        _refuse_unwritable(target)
+        if target.exists() and target.samefile(source):
+            raise RefusedError("The target is the source: name another file.")
+        return cls(
+            source.resolve(),
+            target,
+            StereoMode(_one_of(mode, list(StereoMode), "mode")),
+            Engine(_one_of(engine, list(Engine), "engine")),
+            stereo,
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same file with the same settings."""
+        stat = self.source.stat()
+        facts = (
+            *(self.source, stat.st_size, stat.st_mtime_ns, self.mode, self.engine),
+            self.settings.model_dump_json(),
+        )
+        return hashlib.sha256(repr(facts).encode()).hexdigest()
+
+
+def begin(request: Request) -> Job:
+    """The job of this request: a new one, or the one of an earlier run."""
+    owner, _ = first_administrator()
+    if (known := _known(request)) is not None:
+        if again := ledger.retry(known.pk):
+            messages.send_retry(again)
+        return again or known
+    with transaction.atomic():
+        job = Job.objects.create(
+            owner=owner,
+            title=title_of(request.source.name),
+            mode=request.mode,
+            engine=request.engine,
+            max_disparity=request.settings.max_disparity,
+            convergence=request.settings.convergence,
+            source_extension=source_extension(request.source.name),
+            fingerprint=request.fingerprint,
+        )
+        with storage.translated():
+            storage.source().adopt(job.source_key, request.source)
+        ledger.start(job.pk)
+    job.refresh_from_db()
+    messages.send_stage(job)
+    return job
+
+
+def deliver(job: Job, request: Request) -> Path:
+    """Put the final where it was asked for, whole or not at all; its path."""
+    target = request.target
+    if target.is_dir():
+        target = target / download_name(job)
+    wanted = f".{job.final_extension}"
+    if target.suffix.lower() != wanted:
+        # Its streams decide the container: another name would make players stumble.
+        target = target.with_suffix(wanted)
+        if target.exists():
+            raise RefusedError(
+                f"This film's sound and subtitles need a {wanted} file, and {target} "
+                f"exists already: name a {wanted} target."
+            )
+    with storage.translated(), storage.result().local(job.final_key) as final:
+        part = target.with_name(f".{target.name}.part")
+        part.unlink(missing_ok=True)
+        try:
+            try:
+                os.link(final, part)  # the same bytes, not a second copy of them
+            except OSError:
+                shutil.copyfile(final, part)
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+    return target
+
+
+def _known(request: Request) -> Job | None:
+    known = Job.objects.filter(fingerprint=request.fingerprint)
+    job = known.exclude(status=Job.Status.CANCELLED).order_by("-created_at").first()
+    if job is None or job.status != Job.Status.COMPLETED:
+        return job
+    return job if storage.size(storage.result(), job.final_key) else None
+
+
+def _refuse_unwritable(target: Path) -> None:
+    folder = target if target.is_dir() else target.parent
+    try:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(tempfile.TemporaryFile(dir=folder))
+            if target.is_file():
+                stack.enter_context(target.open("ab"))
+    except OSError as error:
+        raise RefusedError(
+            f"{target} cannot be written ({error.strerror}): choose another target."
+        ) from error
+
+
+def _one_of(value: str, known: list[str], what: str) -> str:
+    if value not in known:
+        raise RefusedError(f"Unknown {what} {value!r}: choose {', '.join(known)}.")
+    return value

@@ -1,0 +1,110 @@
+"""`manage.py convert SRC DST`: one film through the real pipeline, with a progress bar.
+
+The job is in the ledger like any other. The same command after a crash, or after
+Ctrl-C, goes on with the same job; after a failure it retries it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import time
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.db.models import Sum
+from tqdm import tqdm
+
+from apps.jobs import local
+from apps.jobs.models import Job
+from contract.modes import Engine, StereoMode
+from stereospot.embedded import EmbeddedError, is_running
+from stereospot.stack import Stack
+
+POLL_SECONDS = 0.5
+
+
+class Command(BaseCommand):
+    help = "Convert one film on this machine, through the real pipeline."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("source", type=Path, metavar="SRC")
+        parser.add_argument("target", type=Path, metavar="DST", help="file or folder")
+        parser.add_argument("--mode", default="sbs", help=", ".join(StereoMode))
+        parser.add_argument("--engine", default="preview", help=", ".join(Engine))
+        parser.add_argument(
+            "--max-disparity", type=float, default=2.0, help="percent of width, 0–10"
+        )
+        parser.add_argument(
+            "--convergence", type=float, default=0.5, help="of the screen plane, 0–1"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        # What stops a container stops us like Ctrl-C, with everything put away.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            request = local.Request.checked(
+                options["source"],
+                options["target"],
+                mode=options["mode"],
+                engine=options["engine"],
+                max_disparity=options["max_disparity"],
+                convergence=options["convergence"],
+            )
+            with _stack() as stack:
+                job = local.begin(request)
+                self._follow(job, stack)
+                self._finish(job, request)
+        except (EmbeddedError, local.RefusedError) as error:
+            raise CommandError(str(error)) from error
+        except KeyboardInterrupt:
+            raise CommandError(
+                "Interrupted. The same command goes on where it stopped.",
+                returncode=130,
+            ) from None
+
+    def _follow(self, job: Job, stack: Stack | None) -> None:
+        shown = ""
+        # Not a terminal: no bar, but a line for each stage.
+        with tqdm(unit=" frames", file=sys.stderr, leave=False, disable=None) as bar:
+            while not job.is_over:
+                if bar.disable and shown != (shown := job.get_status_display()):
+                    self.stderr.write(f"{shown} …")
+                time.sleep(POLL_SECONDS)
+                if stack is not None:
+                    stack.watch()
+                job.refresh_from_db()
+                _show(bar, job)
+
+    def _finish(self, job: Job, request: local.Request) -> None:
+        if job.status != Job.Status.COMPLETED:
+            reason = job.error_message or "It was cancelled."
+            code = f" [{job.error_code}]" if job.error_code else ""
+            raise CommandError(f"{request.source.name}: {reason}{code}")
+        target = local.deliver(job, request)
+        seconds = ((job.finished_at or job.created_at) - job.created_at).total_seconds()
+        self.stdout.write(f"{target} ({seconds:.0f} s)")
+
+
+@contextlib.contextmanager
+def _stack() -> Iterator[Stack | None]:
+    """Ours for as long as it takes, or the one that runs already."""
+    if is_running(settings.DATA_DIR):
+        yield None
+        return
+    with Stack() as stack:
+        yield stack
+
+
+def _show(bar: tqdm[Any], job: Job) -> None:
+    totals = job.segments.aggregate(done=Sum("frames_done"), all=Sum("frame_count"))
+    bar.set_description(job.get_status_display())
+    if totals["all"]:
+        bar.total = totals["all"]
+        bar.n = totals["done"]
+    bar.refresh()

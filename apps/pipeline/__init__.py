@@ -1,0 +1,1 @@
+"""The way of a film: source → segments → stereo segments → final."""

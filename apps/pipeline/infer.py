@@ -1,0 +1,84 @@
+"""One segment object → the engine → its stereo segment, verified and in the store.
+
+`local` runs the engine in this process. torch is imported with the first segment, so
+that workers of other queues never carry it.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+from apps.jobs import ledger, storage
+from apps.jobs.models import Segment
+from apps.pipeline.leases import Lease
+from apps.pipeline.media.verify import verify_segment
+from contract.invocation import Completed, Conversion
+from contract.modes import Engine, StereoMode
+
+if TYPE_CHECKING:
+    from inference.pipeline import Pipeline
+
+
+class Progress:
+    """How many frames are done: the engine counts, the lease's renewal records."""
+
+    def __init__(self, segment: Segment) -> None:
+        self._segment = segment
+        self.frames_done = 0
+
+    def renew(self) -> bool:
+        return ledger.renew_segment(self._segment, frames_done=self.frames_done)
+
+
+def infer(segment: Segment, progress: Progress, lease: Lease) -> Completed:
+    """Convert a claimed segment; its stereo segment is in the store afterwards.
+
+    Raises `StereoSpotError`, and `LeaseLostError` once the lease is gone.
+    """
+
+    def on_frames(more: int) -> None:
+        progress.frames_done += more
+        lease.check()
+
+    conversion = _conversion(segment)
+    with (
+        storage.translated(),
+        storage.source().local(segment.source_key) as source,
+        storage.temporary_dir() as folder,
+    ):
+        from inference.convert import convert
+
+        target = folder / "stereo.mp4"
+        completed = convert(
+            conversion,
+            source,
+            target,
+            pipeline=pipeline(conversion.engine),
+            on_frames=on_frames,
+        )
+        verify_segment(target, conversion.frames, conversion.picture, conversion.mode)
+        lease.check()
+        storage.result().put(segment.stereo_key, target)
+    return completed
+
+
+def _conversion(segment: Segment) -> Conversion:
+    job = segment.job
+    return Conversion(
+        mode=StereoMode(job.mode),
+        engine=Engine(job.engine),
+        settings=job.settings,
+        frames=segment.get_frames(),
+        picture=job.get_picture(),
+        # The same for each attempt, so that a retry gives the same film.
+        seed=(job.pk.int + segment.index) % 2**31,
+    )
+
+
+@functools.cache
+def pipeline(engine: Engine) -> Pipeline:
+    """Loaded once per process: weights, where an engine has any."""
+    from inference.engines import pipeline_for
+
+    return pipeline_for(engine)

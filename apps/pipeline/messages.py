@@ -1,0 +1,100 @@
+"""Which message starts what: the canvas of a film, sent after the ledger has committed.
+
+chain( chunk, tidy ), where chunk replaces itself by
+    chord( group( infer(0) … infer(n−1) ), concat )
+
+A failed attempt is sent again alone. Arguments are ids, and each task asks the ledger
+what there is to do, so a message may come twice, late, or after the sweep's own.
+Task ids are made of job, stage, index and attempt: the same message has the same id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID, uuid5
+
+from celery import Signature, chain, chord, group
+from kombu import Connection
+from kombu.exceptions import KombuError
+
+from apps.jobs.models import Job
+from stereospot.celery import app
+
+_STAGES = {Job.Status.CHUNKING: "chunk", Job.Status.REASSEMBLING: "concat"}
+
+
+def send_stage(job: Job, *, pause: int = 0) -> None:
+    """Start (again) the stage that the job is in: chunk or concat."""
+    name = _STAGES[Job.Status(job.status)]
+    first = _signature(name, job.pk, attempt=job.attempt, pause=pause)
+    chain(first, _signature("tidy", job.pk, attempt=job.attempt)).apply_async()
+
+
+def send_segment(job_id: UUID, index: int, *, attempt: int, pause: int = 0) -> None:
+    """Start one segment (again), outside of any chord."""
+    name = f"infer:{index}:again"
+    _infer(job_id, index, name=f"{name}:{attempt}", pause=pause).apply_async()
+
+
+def send_tidy(job_id: UUID) -> None:
+    _signature("tidy", job_id).apply_async()
+
+
+def conversion(job_id: UUID, indexes: Sequence[int], *, attempt: int) -> Signature:
+    """The chord that converts these segments and then joins them."""
+    header = group(
+        _infer(job_id, index, name=f"infer:{index}:{attempt}") for index in indexes
+    )
+    return chord(header, _signature("concat", job_id, attempt=attempt))
+
+
+def send_retry(job: Job) -> None:
+    """A failed job goes on where `ledger.retry` has put it."""
+    if job.status != Job.Status.CHUNKED:
+        send_stage(job)
+        return
+    missing = job.segments.exclude(status="done").values_list("index", flat=True)
+    canvas = conversion(job.pk, list(missing), attempt=job.attempt)
+    chain(canvas, _signature("tidy", job.pk, attempt=job.attempt)).apply_async()
+
+
+def is_empty(queue: str) -> bool:
+    """Whether no message waits in the queue: one that should, was lost."""
+    with app.connection_for_read() as connection:
+        return _waiting(connection, queue) == 0
+
+
+def _waiting(connection: Connection, queue: str) -> int:
+    channel: Any = connection.default_channel
+    try:
+        return int(channel.queue_declare(queue=queue, passive=True).message_count)
+    except KombuError:  # it does not exist: after a restart of the embedded SQS
+        return 0
+
+
+def _infer(job_id: UUID, index: int, *, name: str, pause: int = 0) -> Signature:
+    return app.signature(
+        "infer",
+        args=[str(job_id), index],
+        immutable=True,
+        task_id=str(uuid5(job_id, name)),
+        **_delayed(pause),
+    )
+
+
+def _signature(
+    name: str, job_id: UUID, *, attempt: int = 0, pause: int = 0
+) -> Signature:
+    return app.signature(
+        name,
+        args=[str(job_id)],
+        immutable=True,
+        task_id=str(uuid5(job_id, f"{name}:{attempt}")),
+        **_delayed(pause),
+    )
+
+
+def _delayed(pause: int) -> dict[str, int]:
+    """SQS holds the message back. Celery's own countdown would be held by a worker."""
+    return {"DelaySeconds": pause} if pause else {}

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+
+from apps.jobs.checks import leases_outlast_their_renewal, time_limits_form_a_ladder
+
+
+def test_the_settings_we_ship_pass_their_own_checks():
+    assert time_limits_form_a_ladder() == []
+    assert leases_outlast_their_renewal() == []
+
+
+@pytest.mark.parametrize(
+    ("visibility", "hard", "soft"), [(100, 100, 50), (100, 50, 50), (50, 100, 20)]
+)
+def test_a_message_that_returns_while_its_task_runs_is_an_error(
+    settings, visibility, hard, soft
+):
+    settings.QUEUE_VISIBILITY_SECONDS = visibility
+    settings.CELERY_TASK_TIME_LIMIT = hard
+    settings.CELERY_TASK_SOFT_TIME_LIMIT = soft
+
+    assert [error.id for error in time_limits_form_a_ladder()] == ["jobs.E001"]
+
+
+def test_a_lease_that_one_slow_renewal_loses_is_an_error(settings):
+    settings.LEASE_RENEWAL_SECONDS = settings.LEASE_SECONDS / 2
+
+    assert [error.id for error in leases_outlast_their_renewal()] == ["jobs.E002"]

@@ -1,0 +1,154 @@
+"""Both kinds of store do the same."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from apps.jobs import storage
+from contract.errors import ErrorCode, StereoSpotError
+
+JOB = UUID("12345678-1234-4234-8234-123456789abc")
+KEY = f"input/{JOB}/source.mp4"
+
+
+@pytest.fixture(params=["disk", "bucket"])
+def store(request, tmp_path, monkeypatch) -> Iterator[storage.Disk | storage.Bucket]:
+    if request.param == "disk":
+        yield storage.Disk(tmp_path / "store")
+        return
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    with mock_aws():
+        boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="films")
+        yield storage.Bucket(bucket_name="films", region_name="us-east-1")
+
+
+@pytest.fixture
+def film(tmp_path) -> Path:
+    path = tmp_path / "film.mp4"
+    path.write_bytes(b"film")
+    return path
+
+
+def test_what_is_put_can_be_read_as_a_file(store, film):
+    store.put(KEY, film)
+
+    with store.local(KEY) as path:
+        assert path.read_bytes() == b"film"
+    assert storage.size(store, KEY) == 4
+    assert not film.exists()
+
+
+def test_what_is_put_twice_is_the_second(store, film, tmp_path):
+    store.put(KEY, film)
+    again = tmp_path / "again.mp4"
+    again.write_bytes(b"another")
+
+    store.put(KEY, again)
+
+    with store.local(KEY) as path:
+        assert path.read_bytes() == b"another"
+
+
+def test_an_adopted_film_stays_where_it_is(store, film):
+    store.adopt(KEY, film)
+
+    with store.local(KEY) as path:
+        assert path.read_bytes() == b"film"
+    assert film.read_bytes() == b"film"
+
+
+def test_deleting_a_prefix_leaves_its_neighbours(store, tmp_path):
+    for name in (f"segments/{JOB}/1.mp4", f"segments/{JOB}/2.mp4", "segments/x/1.mp4"):
+        path = tmp_path / "part.mp4"
+        path.write_bytes(b"part")
+        store.put(name, path)
+
+    store.delete_prefix(f"segments/{JOB}/")
+    store.delete_prefix(f"segments/{JOB}/")
+
+    assert storage.size(store, f"segments/{JOB}/1.mp4") is None
+    assert storage.size(store, "segments/x/1.mp4") == 4
+
+
+def test_deleting_an_adopted_film_spares_the_film(film, tmp_path):
+    store = storage.Disk(tmp_path / "store")
+    store.adopt(KEY, film)
+
+    store.delete_prefix(f"input/{JOB}/")
+
+    assert film.read_bytes() == b"film"
+
+
+def test_an_object_that_is_gone_is_for_the_person_to_mend(store):
+    def read() -> bytes:
+        with storage.translated(), store.local(KEY) as path:
+            return path.read_bytes()
+
+    with pytest.raises(StereoSpotError) as raised:
+        read()
+
+    assert raised.value.code is ErrorCode.SOURCE_MISSING
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_says_who_must_free_space(number):
+    with (
+        pytest.raises(StereoSpotError, match="whoever runs StereoSpot") as raised,
+        storage.translated(),
+    ):
+        raise OSError(number, "No space left on device")
+
+    assert raised.value.code is ErrorCode.DISK_FULL
+
+
+def test_only_stereo_segments_are_tagged_to_expire(tmp_path, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    with mock_aws():
+        client = boto3.client("s3", region_name="us-east-1")
+        client.create_bucket(Bucket="films")
+        bucket = storage.Bucket(bucket_name="films", region_name="us-east-1")
+        for name in (f"jobs/{JOB}/segments/7.mp4", f"jobs/{JOB}/final.mp4"):
+            path = tmp_path / "x.mp4"
+            path.write_bytes(b"x")
+            bucket.put(name, path)
+
+        tags = {
+            name: client.get_object_tagging(Bucket="films", Key=name)["TagSet"]
+            for name in (f"jobs/{JOB}/segments/7.mp4", f"jobs/{JOB}/final.mp4")
+        }
+
+    assert tags[f"jobs/{JOB}/final.mp4"] == []
+    assert tags[f"jobs/{JOB}/segments/7.mp4"] == [
+        {"Key": "stereo-spot-lifecycle", "Value": "expire-segments"}
+    ]
+
+
+def test_films_on_a_disk_are_private(film, tmp_path):
+    store = storage.Disk(tmp_path / "store")
+    store.put(KEY, film)
+
+    folder = Path(store.path(KEY)).parent
+    assert folder.stat().st_mode & 0o077 == 0
+
+
+def test_a_temporary_folder_is_gone_whatever_happens():
+    folders = []
+
+    def fail() -> None:
+        with storage.temporary_dir() as folder:
+            folders.append(folder)
+            (folder / "part.mp4").touch()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert not folders[0].exists()

@@ -1,0 +1,64 @@
+"""Small films for the way through the whole stack, and what came out of it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from inference.scene import render
+
+
+def small_film(path: Path, *, seconds: float = 3.0) -> Path:
+    """The moving scene with sound, small enough to be converted in seconds."""
+    render(path, seconds=seconds, fps=24, width=192, height=108)
+    return path
+
+
+def sound_only(path: Path) -> Path:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=48_000, layout="mono")
+        frame = av.AudioFrame(format="fltp", layout="mono", samples=1024)
+        frame.sample_rate = 48_000
+        for plane in frame.planes:
+            plane.update(bytes(plane.buffer_size))
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            container.mux(packet)
+    return path
+
+
+@dataclass(frozen=True)
+class Facts:
+    times: tuple[Fraction, ...]
+    """Of every frame, in seconds from the first."""
+    sound: tuple[tuple[str, ...], ...]
+    """Digests of the packets of each track."""
+    size: tuple[int, int]
+
+
+def facts(path: Path) -> Facts:
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        pts = [frame.pts for frame in container.decode(stream)]
+        base = stream.time_base
+        size = (stream.width, stream.height)
+    assert base is not None
+    times = tuple(
+        (p - pts[0]) * base for p in pts if p is not None and pts[0] is not None
+    )
+    return Facts(times, _sound(path), size)
+
+
+def _sound(path: Path) -> tuple[tuple[str, ...], ...]:
+    with av.open(str(path)) as container:
+        tracks = container.streams.audio
+        digests: dict[int, list[str]] = {track.index: [] for track in tracks}
+        for packet in container.demux(*tracks) if tracks else ():
+            if packet.size:
+                digests[packet.stream.index].append(
+                    hashlib.sha256(bytes(packet)).hexdigest()
+                )
+    return tuple(tuple(track) for track in digests.values())

@@ -1,0 +1,178 @@
+"""What the sweep finds: each state that should have a message or a living lease."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils.timezone import now
+
+from apps.jobs import ledger
+from apps.jobs.models import Job, Segment
+from apps.pipeline import messages, sweep
+
+LONG_AGO = timedelta(hours=1)
+JUST_DUE = timedelta(seconds=1)
+
+
+class Outbox:
+    """What would have been sent, in words."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self.queues_are_empty = True
+
+
+@pytest.fixture(autouse=True)
+def outbox(monkeypatch) -> Outbox:
+    box = Outbox()
+    note = box.sent.append
+    monkeypatch.setattr(
+        messages, "send_stage", lambda job, pause=0: note(f"{job.status}+{pause}")
+    )
+    monkeypatch.setattr(
+        messages,
+        "send_segment",
+        lambda job_id, index, attempt, pause=0: note(f"infer {index}+{pause}"),
+    )
+    monkeypatch.setattr(messages, "send_tidy", lambda job_id: note("tidy"))
+    monkeypatch.setattr(messages, "is_empty", lambda queue: box.queues_are_empty)
+    return box
+
+
+def due(job: Job, ago: timedelta) -> None:
+    job.segments.filter(status="pending").update(notify_at=now() - ago)
+
+
+def test_a_job_that_is_well_is_left_alone(job, outbox):
+    ledger.claim_segment(job.pk, 1)
+
+    assert not any(sweep.sweep().values())
+    assert outbox.sent == []
+
+
+def test_a_segment_whose_message_was_lost_is_sent_again_once(job, outbox):
+    due(job, JUST_DUE)
+
+    sweep.sweep()
+    sweep.sweep()
+
+    assert outbox.sent == ["infer 1+0", "infer 2+0"]
+
+
+def test_a_message_that_waits_in_a_busy_queue_is_not_lost(job, outbox):
+    outbox.queues_are_empty = False
+    due(job, JUST_DUE)
+
+    sweep.sweep()
+
+    assert outbox.sent == []
+
+
+def test_even_in_a_busy_queue_patience_ends(job, outbox):
+    outbox.queues_are_empty = False
+    due(job, LONG_AGO)
+
+    sweep.sweep()
+
+    assert outbox.sent == ["infer 1+0", "infer 2+0"]
+
+
+def test_a_segment_whose_worker_died_is_sent_again_after_a_pause(job, outbox, settings):
+    segment = ledger.claim_segment(job.pk, 1)
+    Segment.objects.filter(pk=segment.pk).update(lease_expires_at=now() - JUST_DUE)
+
+    sweep.sweep()
+
+    assert outbox.sent == [f"infer 1+{settings.RETRY_PAUSES[0]}"]
+
+
+def test_a_segment_that_killed_its_last_worker_fails_the_job(job, outbox, settings):
+    segment = ledger.claim_segment(job.pk, 1)
+    Segment.objects.filter(pk=segment.pk).update(
+        lease_expires_at=now() - JUST_DUE, failures=settings.MAX_ATTEMPTS - 1
+    )
+
+    sweep.sweep()
+
+    job.refresh_from_db()
+    assert job.status == Job.Status.FAILED
+    assert outbox.sent == []
+
+
+def test_a_job_whose_segments_are_all_done_goes_on_to_the_concat(job, outbox):
+    job.segments.update(status="done", seconds=1.0, notify_at=None)
+
+    sweep.sweep()
+
+    job.refresh_from_db()
+    assert job.status == Job.Status.REASSEMBLING
+    assert outbox.sent == ["reassembling+0"]
+
+
+@pytest.mark.parametrize("status", ["chunking_in_progress", "reassembling"])
+def test_a_stage_whose_message_was_lost_is_sent_again_once(job, outbox, status):
+    Job.objects.update(status=status, notify_at=now() - JUST_DUE)
+
+    sweep.sweep()
+    sweep.sweep()
+
+    assert outbox.sent == [f"{status}+0"]
+
+
+@pytest.mark.parametrize("status", ["chunking_in_progress", "reassembling"])
+def test_a_stage_whose_worker_died_is_sent_again_after_a_pause(
+    job, outbox, settings, status
+):
+    Job.objects.update(status=status)
+    ledger.claim_stage(job.pk, Job.Status(status))
+    Job.objects.update(lease_expires_at=now() - JUST_DUE)
+
+    sweep.sweep()
+
+    assert outbox.sent == [f"{status}+{settings.RETRY_PAUSES[0]}"]
+
+
+def test_a_completed_job_with_segments_left_is_tidied(job, outbox):
+    Job.objects.update(status="completed", finished_at=now() - LONG_AGO, notify_at=None)
+
+    sweep.sweep()
+
+    assert outbox.sent == ["tidy"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_sweep_at_a_time(job, outbox):
+    due(job, JUST_DUE)
+
+    def swept_elsewhere() -> dict[str, int]:
+        try:
+            return sweep.sweep()
+        finally:
+            connection.close()
+
+    with sweep._alone() as alone, ThreadPoolExecutor(1) as pool:
+        assert alone
+        assert pool.submit(swept_elsewhere).result() == {}
+    assert outbox.sent == []
+
+
+def test_a_sweep_costs_the_same_for_one_job_and_for_many(
+    job, alice, frames, outbox, django_assert_num_queries
+):
+    with CaptureQueriesContext(connection) as few:
+        sweep.sweep()
+    for number in range(30):
+        Job.objects.create(
+            owner=alice,
+            title=str(number),
+            mode="sbs",
+            status="chunking_in_progress",
+            notify_at=now() + LONG_AGO,
+        )
+
+    with django_assert_num_queries(len(few)):
+        sweep.sweep()

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from stereospot.environment import Environment
+
+
+def environment(**variables) -> Environment:
+    return Environment(_env_file=None, **variables)
+
+
+def test_lists_are_separated_by_commas(monkeypatch):
+    monkeypatch.setenv("DJANGO_ALLOWED_HOSTS", "films.example, www.films.example")
+
+    assert environment().django_allowed_hosts == ["films.example", "www.films.example"]
+
+
+@pytest.mark.parametrize(
+    "unsafe",
+    [
+        {"django_secure": True},
+        {"django_secure": True, "django_secret_key": "k" * 50, "django_debug": True},
+        {"source_bucket": "sources"},
+        {"sqs_long_poll_wait_seconds": 21},
+        {"inference_backend": "stub"},
+    ],
+)
+def test_values_that_are_unsafe_or_make_no_sense_refuse_to_start(unsafe):
+    with pytest.raises(ValidationError):
+        environment(**unsafe)
+
+
+def test_secrets_do_not_show_in_a_traceback():
+    assert "hunter2" not in repr(environment(database_url="postgresql://u:hunter2@h/d"))
+
+
+def test_queues_that_exist_are_known_by_their_url(monkeypatch):
+    monkeypatch.setenv("SQS_QUEUE_URL_GPU", "https://sqs.example/1/gpu")
+
+    assert environment().queue_urls == {"gpu": "https://sqs.example/1/gpu"}
