@@ -79,6 +79,9 @@ class Picture(Payload):
     pixel_format: Literal["yuv420p", "yuv420p10le"] = "yuv420p"
     preset: str = Field(default="veryfast", pattern=r"^[a-z]{1,12}$")
     crf: float = Field(default=18.0, ge=0, le=51)
+    frame_rate: Ratio = (25, 1)
+    """Frames per second on average; the level that players check follows from it. When
+    each frame is shown, its timestamp says."""
     gop: PositiveInt = 60
     """Most frames between two keyframes; GOPs are closed."""
     rotation: Literal[0, 90, 180, 270] = 0

@@ -29,14 +29,6 @@ FRAME_PACKING = {
 }
 """frame_packing_arrangement_type of H.264's SEI (ITU-T H.264, D.2.26)."""
 
-NOMINAL_RATE = {"h264": 60, "hevc": 30}
-"""Frames per second that the encoder is told, for every segment of every job.
-
-The real ones are in the timestamps and may vary. But the level in the headers follows
-from the rate, and headers must be the same in each segment: 60 is what players' levels
-are made for. x265 also scales quality by it; there 30 costs least at 24 to 60.
-"""
-
 SHORT = 32
 """Packets that are held back: more than any of our encoders delays its frames."""
 
@@ -58,7 +50,10 @@ def writer(target: Path, conversion: Conversion) -> Iterator[Callable[[Tensor], 
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        message = "The disk of the machine that converts the film is full."
+        message = (
+            f"The disk of {target.parent} is full: whoever runs StereoSpot must free "
+            "space there, then the job can be retried."
+        )
         raise StereoSpotError(ErrorCode.DISK_FULL, message) from error
     finally:
         unfinished.unlink(missing_ok=True)
@@ -138,7 +133,7 @@ def _time_decoding(packets: Iterable[Packet[VideoStream]], core: Sequence[int]) 
 def _stream(container: OutputContainer, conversion: Conversion) -> VideoStream:
     picture, mode = conversion.picture, conversion.mode
     tick = conversion.frames.seconds_per_tick
-    rate = min(Fraction(NOMINAL_RATE[picture.codec]), 1 / tick)
+    rate = min(Fraction(*picture.frame_rate), 1 / tick)
     options = _options(picture, mode)
     stream = (
         container.add_stream("libx264", rate=rate, options=options)

@@ -2,10 +2,13 @@
 
 A camera glides past a fence, trees and hills. Every layer has its inverse depth, so
 either eye can be drawn as it would really look, with what the left eye cannot see.
+
+    python -m inference.scene FILE.mp4
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -146,3 +149,7 @@ def _strip(layer: Layer, travel: float, disparity: Tensor, width: int) -> Tensor
     here = layer.paint.gather(-1, index.expand(4, -1, -1))
     there = layer.paint.gather(-1, beyond.expand(4, -1, -1))
     return torch.lerp(here, there, column - floor)
+
+
+if __name__ == "__main__":
+    render(Path(sys.argv[1]))

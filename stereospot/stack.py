@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from typing import Self
 
 from django.conf import settings
@@ -20,9 +21,7 @@ from stereospot.environment import Environment
 from stereospot.supervisor import Supervisor
 
 MEMORY_PER_CONVERSION = 4 * 1024**3
-"""Bytes; the preview engine takes about a third of it at 1080p, twice that at 4K."""
-MOST_CONVERSIONS = 4
-"""At once: beyond, the cores are better spent inside a conversion."""
+"""Bytes; the preview engine takes less than half of it at 1080p."""
 
 
 class Stack:
@@ -43,6 +42,9 @@ class Stack:
                     sqs=env.celery_broker_url is None,
                 )
             )
+            # What a kill -9 left: whoever would still write there has gone.
+            for left in settings.TEMPORARY_DIR.iterdir():
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
             # PostgreSQL waits for our own connections before it stops.
             cleanup.callback(connections.close_all)
             call_command("migrate", verbosity=0)
@@ -87,4 +89,4 @@ def conversions() -> int:
     """How many segments this machine converts at once, by its cores and memory."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     cores = os.cpu_count() or 1
-    return max(1, min(cores, MOST_CONVERSIONS, memory // MEMORY_PER_CONVERSION))
+    return max(1, min(cores, memory // MEMORY_PER_CONVERSION))

@@ -11,6 +11,7 @@ from django.db import models, transaction
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
+from django_celery_results.models import GroupResult, TaskResult
 
 from apps.jobs import ledger
 from apps.jobs.models import Event, Job, Segment
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
     class CountedJob(Job):
         segments_done: int
+
+
+# Celery's own bookkeeping: nothing that an operator should look at, let alone add to.
+admin.site.unregister([TaskResult, GroupResult])
 
 
 class ReadOnly:

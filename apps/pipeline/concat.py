@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 
+from django.conf import settings
+
 from apps.jobs import storage
 from apps.jobs.models import Job
 from apps.pipeline.leases import Lease
+from apps.pipeline.media import sandbox
 from apps.pipeline.media.film import Film
 from apps.pipeline.media.join import join
+from apps.pipeline.media.sandbox import Allowance
 from apps.pipeline.media.verify import verify_final
 from contract.modes import StereoMode
 
@@ -34,9 +38,11 @@ def concat(job: Job, lease: Lease) -> bool:
         ]
         lease.check()
         final = folder / f"final.{job.final_extension}"
-        join(source, frames, paths, final, StereoMode(job.mode))
+        allowance = Allowance(seconds=settings.CELERY_TASK_SOFT_TIME_LIMIT)
+        mode = StereoMode(job.mode)
+        sandbox.call(allowance, join, source, frames, paths, final, mode)
         lease.check()
-        verify_final(final, source, film, frames)
+        sandbox.call(allowance, verify_final, final, source, film, frames)
         lease.check()
         result.put(job.final_key, final)
     return True

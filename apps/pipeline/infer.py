@@ -79,6 +79,11 @@ def _conversion(segment: Segment) -> Conversion:
 @functools.cache
 def pipeline(engine: Engine) -> Pipeline:
     """Loaded once per process: weights, where an engine has any."""
+    import torch
+
     from inference.engines import pipeline_for
 
+    # Segments are what runs in parallel, a process each. Threads inside one would fight
+    # the others for the cores: measured, 5 to 35 times slower on two busy cores.
+    torch.set_num_threads(1)
     return pipeline_for(engine)

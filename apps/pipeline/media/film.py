@@ -11,6 +11,8 @@ from contract.modes import Payload, StereoMode
 
 _H264_LIMIT = 4096
 """Widest and highest picture that hardware decoders of H.264 take."""
+_USUAL_RATE = (25, 1)
+"""Frames per second to assume where the source does not tell."""
 _GOP_SECONDS = 2
 """Between keyframes: how far a player may have to decode to seek."""
 
@@ -56,7 +58,7 @@ class Film(Payload):
     @property
     def frames_per_second(self) -> float:
         """On average; 25 where the source does not tell."""
-        rate = self.frame_rate or (25, 1)
+        rate = self.frame_rate or _USUAL_RATE
         return rate[0] / rate[1]
 
 
@@ -76,6 +78,7 @@ def picture_for(film: Film, mode: StereoMode) -> Picture:
         eye_height=eye_height,
         codec="hevc" if is_deep or is_big else "h264",
         pixel_format="yuv420p10le" if is_deep else "yuv420p",
+        frame_rate=film.frame_rate or _USUAL_RATE,
         gop=max(1, round(_GOP_SECONDS * film.frames_per_second)),
         rotation=film.rotation,
         deinterlace=film.interlaced,
