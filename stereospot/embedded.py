@@ -244,15 +244,13 @@ def _kept(path: Path, make: Callable[[], str]) -> str:
     """The text of a small private file, made by the first process that asks."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        own = path.with_name(f".{path.name}.{os.getpid()}")
-        own.touch(mode=0o600)
-        own.write_text(make())
-        try:
-            os.link(own, path)  # unlike a rename, fails when another was faster
-        except FileExistsError:
-            return path.read_text()
-        finally:
-            own.unlink()
+        handle, own = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(handle, "w") as file:
+            file.write(make())
+        # Unlike a rename, a link fails when another process was faster.
+        with contextlib.suppress(FileExistsError):
+            os.link(own, path)
+        os.unlink(own)
     return path.read_text()
 
 
