@@ -9,10 +9,17 @@ from django.contrib.auth.models import User
 NAME = "admin"
 
 
-def first_administrator() -> tuple[User, str | None]:
-    """The administrator, and the password if it was made just now: it is shown once."""
+def administrator() -> User:
+    """The first administrator; made here, nobody can sign in as them yet."""
     found = User.objects.filter(is_superuser=True).order_by("pk").first()
-    if found is not None:
-        return found, None
+    return found or User.objects.create_superuser(NAME)
+
+
+def first_password(user: User) -> str | None:
+    """A password for who has never had one, to be shown once; None for all others."""
+    if user.has_usable_password():
+        return None
     password = secrets.token_urlsafe(12)
-    return User.objects.create_superuser(NAME, password=password), password
+    user.set_password(password)
+    user.save(update_fields=["password"])
+    return password

@@ -18,7 +18,7 @@ from django.db import transaction
 from pydantic import ValidationError
 
 from apps.jobs import ledger, storage
-from apps.jobs.accounts import first_administrator
+from apps.jobs.accounts import administrator
 from apps.jobs.models import Job
 from apps.jobs.names import download_name, source_extension, title_of
 from apps.pipeline import messages
@@ -84,14 +84,13 @@ class Request:
 
 def begin(request: Request) -> Job:
     """The job of this request: a new one, or the one of an earlier run."""
-    owner, _ = first_administrator()
     if (known := _known(request)) is not None:
         if again := ledger.retry(known.pk):
             messages.send_retry(again)
         return again or known
     with transaction.atomic():
         job = Job.objects.create(
-            owner=owner,
+            owner=administrator(),
             title=title_of(request.source.name),
             mode=request.mode,
             engine=request.engine,

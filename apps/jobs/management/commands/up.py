@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from apps.jobs.accounts import first_administrator
+from apps.jobs.accounts import administrator, first_password
 from stereospot.embedded import EmbeddedError
 from stereospot.stack import Stack
 
@@ -33,7 +33,8 @@ class Command(BaseCommand):
             self.stdout.write("Stopped. What was being converted goes on next time.")
 
     def _greet(self, address: str) -> None:
-        user, password = first_administrator()
+        user = administrator()
+        password = first_password(user)
         host = address.replace("127.0.0.1", "localhost")
         self.stdout.write(f"StereoSpot runs at http://{host}/ (Ctrl-C stops it).")
         if password:
