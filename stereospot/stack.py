@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 from typing import Self
 
 from django.conf import settings
@@ -83,6 +84,15 @@ class Stack:
         self._supervisor.start(
             "web", "-m", "gunicorn", "stereospot.wsgi", *threads, *options
         )
+
+
+def stop_when_told() -> None:
+    """SIGTERM and SIGINT interrupt like Ctrl-C, so that everything is put away.
+
+    Also where a shell that starts us in the background has told us to ignore SIGINT.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
 
 
 def conversions() -> int:

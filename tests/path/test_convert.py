@@ -178,6 +178,21 @@ def test_two_machines_in_one_work_side_by_side_without_an_ffmpeg(film, tmp_path)
         assert machine.processes() == []
 
 
+def test_what_is_told_to_stop_leaves_nothing_running(tmp_path):
+    film = small_film(tmp_path / "long.mp4", seconds=8)
+    machine = Machine(tmp_path / "data")
+    running = machine.start("convert", str(film), str(tmp_path / "out.mp4"))
+    machine.wait_for("SELECT count(*) >= 1 FROM jobs_segment WHERE status = 'done'")
+
+    running.terminate()
+    _, err = running.communicate(timeout=60)
+
+    assert running.returncode == 130
+    assert "goes on where it stopped" in err
+    assert machine.processes() == []
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["data", "long.mp4"]
+
+
 def test_kill_9_of_everything_loses_nothing_that_was_done(tmp_path):
     film = small_film(tmp_path / "long.mp4", seconds=8)
     machine = Machine(tmp_path / "data")

@@ -7,7 +7,6 @@ Ctrl-C, goes on with the same job; after a failure it retries it.
 from __future__ import annotations
 
 import contextlib
-import signal
 import sys
 import time
 from argparse import ArgumentParser
@@ -24,7 +23,7 @@ from apps.jobs import local
 from apps.jobs.models import Job
 from contract.modes import Engine, StereoMode
 from stereospot.embedded import EmbeddedError, is_running
-from stereospot.stack import Stack
+from stereospot.stack import Stack, stop_when_told
 
 POLL_SECONDS = 0.5
 
@@ -45,8 +44,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        # What stops a container stops us like Ctrl-C, with everything put away.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        stop_when_told()
         try:
             request = local.Request.checked(
                 options["source"],

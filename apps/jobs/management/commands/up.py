@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from apps.jobs.accounts import administrator, first_password
 from stereospot.embedded import EmbeddedError
-from stereospot.stack import Stack
+from stereospot.stack import Stack, stop_when_told
 
 
 class Command(BaseCommand):
@@ -21,6 +21,7 @@ class Command(BaseCommand):
         parser.add_argument("--address", default="127.0.0.1:8000", help="of the pages")
 
     def handle(self, *args: Any, address: str, **options: Any) -> None:
+        stop_when_told()
         try:
             with Stack(web_address=address) as stack:
                 self._greet(address)
