@@ -74,7 +74,8 @@ def finish_chunk(job: Job, frames: Sequence[SegmentFrames]) -> bool:
         ),
         batch_size=200,
     )
-    rows.note(job.pk, "chunked", f"{len(frames)} segments")
+    count = len(frames)
+    rows.note(job.pk, "chunked", f"{count} segment{'' if count == 1 else 's'}")
     return rows.move(job.pk, [Job.Status.CHUNKING], Job.Status.CHUNKED)
 
 
