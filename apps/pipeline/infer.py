@@ -7,6 +7,8 @@ that workers of other queues never carry it.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apps.jobs import ledger, storage
@@ -47,20 +49,28 @@ def infer(segment: Segment, progress: Progress, lease: Lease) -> Completed:
         storage.source().local(segment.source_key) as source,
         storage.temporary_dir() as folder,
     ):
-        from inference.convert import convert
-
         target = folder / "stereo.mp4"
-        completed = convert(
-            conversion,
-            source,
-            target,
-            pipeline=pipeline(conversion.engine),
-            on_frames=on_frames,
-        )
+        completed = _convert(conversion, source, target, on_frames)
         verify_segment(target, conversion.frames, conversion.picture, conversion.mode)
         lease.check()
         storage.result().put(segment.stereo_key, target)
     return completed
+
+
+def _convert(
+    conversion: Conversion,
+    source: Path,
+    target: Path,
+    on_frames: Callable[[int], None],
+) -> Completed:
+    from inference.convert import convert
+    from inference.process import give_back_memory
+
+    engine = pipeline(conversion.engine)
+    try:
+        return convert(conversion, source, target, pipeline=engine, on_frames=on_frames)
+    finally:
+        give_back_memory()
 
 
 def _conversion(segment: Segment) -> Conversion:
@@ -79,11 +89,8 @@ def _conversion(segment: Segment) -> Conversion:
 @functools.cache
 def pipeline(engine: Engine) -> Pipeline:
     """Loaded once per process: weights, where an engine has any."""
-    import torch
-
+    from inference import process
     from inference.engines import pipeline_for
 
-    # Segments are what runs in parallel, a process each. Threads inside one would fight
-    # the others for the cores: measured, 5 to 35 times slower on two busy cores.
-    torch.set_num_threads(1)
+    process.settle()
     return pipeline_for(engine)
