@@ -107,7 +107,3 @@ class Supervisor:
                 continue
             log.warning("process died, restarting", process=process.name, code=code)
             process.start()
-
-    @property
-    def pids(self) -> list[int]:
-        return [p.popen.pid for p in self._processes if p.popen is not None]

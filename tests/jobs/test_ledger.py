@@ -147,16 +147,6 @@ def test_a_film_that_kills_each_worker_fails_in_the_end(chunking, settings):
     assert (chunking.status, chunking.error_code) == ("failed", "lease-expired")
 
 
-def test_a_worker_that_must_stop_gives_its_attempt_back(chunking):
-    job = ledger.claim_stage(chunking.pk, Job.Status.CHUNKING)
-
-    assert ledger.release_stage(job) is True
-
-    again = ledger.claim_stage(chunking.pk, Job.Status.CHUNKING)
-    assert again is not None
-    assert again.failures == 0
-
-
 # --- Segments ---------------------------------------------------------------------
 
 
@@ -259,12 +249,6 @@ def test_progress_is_recorded_with_each_renewal(job):
 
     assert ledger.renew_segment(segment, frames_done=7) is True
     assert job.segments.get(index=1).frames_done == 7
-
-
-def test_a_released_segment_can_be_claimed_without_a_failure(job):
-    assert ledger.release_segment(ledger.claim_segment(job.pk, 1)) is True
-
-    assert ledger.claim_segment(job.pk, 1).failures == 0
 
 
 # --- People -----------------------------------------------------------------------

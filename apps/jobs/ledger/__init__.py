@@ -14,7 +14,6 @@ from apps.jobs.ledger.segments import (
     claim_segment,
     fail_segment,
     finish_segment,
-    release_segment,
     renew_segment,
 )
 from apps.jobs.ledger.stages import (
@@ -23,7 +22,6 @@ from apps.jobs.ledger.stages import (
     finish_chunk,
     finish_concat,
     record_plan,
-    release_stage,
     renew_stage,
 )
 from apps.jobs.ledger.upkeep import (
@@ -50,8 +48,6 @@ __all__ = [
     "note_tidied",
     "reassemble_when_done",
     "record_plan",
-    "release_segment",
-    "release_stage",
     "renew_segment",
     "renew_stage",
     "retry",

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F
-from django.utils.timezone import now
 
 from apps.jobs.ledger import rows
 from apps.jobs.ledger.rows import Retry
@@ -73,12 +72,3 @@ def fail_segment(segment: Segment, error: StereoSpotError) -> Retry | None:
         return None
     segment.refresh_from_db()
     return rows.fail_held_segment(segment, error.code, error.message)
-
-
-@transaction.atomic
-def release_segment(segment: Segment) -> bool:
-    """The worker must stop: the attempt is given back and does not count as failed."""
-    released = rows.held_segment(segment).update(
-        status=Segment.Status.PENDING, lease_expires_at=None, notify_at=now()
-    )
-    return released == 1

@@ -95,9 +95,3 @@ def fail_stage(job: Job, error: StereoSpotError) -> Retry | None:
     if locked is None or not rows.held(job).exists():
         return None
     return rows.fail_held_stage(locked, error.code, error.message)
-
-
-@transaction.atomic
-def release_stage(job: Job) -> bool:
-    """The worker must stop: the attempt is given back and does not count as failed."""
-    return rows.held(job).update(lease_expires_at=None, notify_at=now()) == 1
