@@ -5,16 +5,16 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--constraint constraints.txt
 MODE ?= sbs
-VIDEO ?= demo/sample.mp4
+VIDEO ?=
 
 .PHONY: help
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
 
 .PHONY: demo
-demo: $(VENV)/run $(if $(filter demo/sample.mp4,$(VIDEO)),demo/sample.mp4) ## Convert VIDEO=film.mp4 (or a rendered scene) in MODE=sbs
+demo: $(VENV)/run $(if $(VIDEO),,demo/sample.mp4) ## Convert VIDEO=film.mp4 (or a rendered scene) in MODE=sbs
 	@mkdir -p demo
-	@$(BIN)/python manage.py convert $(VIDEO) demo --mode $(MODE)
+	@$(BIN)/python manage.py convert "$(or $(VIDEO),demo/sample.mp4)" demo --mode "$(MODE)"
 
 .PHONY: run
 run: $(VENV)/run ## The whole stack at http://localhost:8000
@@ -40,7 +40,7 @@ clean: ## Remove the virtual environment; films and ledger in .stereospot stay
 
 demo/sample.mp4: | $(VENV)/run
 	@mkdir -p demo
-	@$(BIN)/python -m inference.scene $@
+	@$(BIN)/python -m inference.scene $@.part && mv $@.part $@
 
 $(VENV)/run: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

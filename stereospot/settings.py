@@ -15,7 +15,6 @@ django_stubs_ext.monkeypatch()  # lets admin classes be generic at run time
 
 env = Environment()
 DATA_DIR = env.stereospot_data_dir.resolve()
-here = embedded.Addresses.of(DATA_DIR)
 
 # --- The site ---------------------------------------------------------------------
 
@@ -33,7 +32,6 @@ SECURE_PROXY_SSL_HEADER = (
 )
 SECURE_HSTS_SECONDS = 31_536_000 if env.django_secure else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = env.django_secure
-SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
 SESSION_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
 
@@ -118,7 +116,9 @@ def _database(url: str) -> dict[str, Any]:
 
 DATABASES = {
     "default": _database(
-        env.database_url.get_secret_value() if env.database_url else here.database_url
+        env.database_url.get_secret_value()
+        if env.database_url
+        else embedded.Addresses.of(DATA_DIR).database_url
     )
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -169,7 +169,7 @@ MAX_SOURCE_SECONDS = env.max_source_hours * 3600
 CELERY_BROKER_URL = (
     env.celery_broker_url.get_secret_value()
     if env.celery_broker_url
-    else here.broker_url
+    else embedded.Addresses.of(DATA_DIR).broker_url
 )
 QUEUE_VISIBILITY_SECONDS = 2 * 3600
 CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -196,6 +196,8 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+SANDBOX_SECONDS = 3000
+"""Most that one step on a stranger's file may take; it then is told to be too large."""
 CELERY_TASK_SOFT_TIME_LIMIT = 3600
 CELERY_TASK_TIME_LIMIT = 3700
 CELERY_TASK_DEFAULT_QUEUE = "control"

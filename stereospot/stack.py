@@ -7,18 +7,20 @@ started beside the embedded queue only: those of another broker run elsewhere.
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 import signal
+import time
 from typing import Self
 
+import psutil
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
 
+from apps.jobs import ledger
 from stereospot.celery import app
-from stereospot.embedded import Services
+from stereospot.embedded import Services, is_free, say_ready
 from stereospot.environment import Environment
+from stereospot.postgres import EmbeddedError
 from stereospot.supervisor import Supervisor
 
 MEMORY_PER_CONVERSION = 4 * 1024**3
@@ -43,17 +45,18 @@ class Stack:
                     sqs=env.celery_broker_url is None,
                 )
             )
-            # What a kill -9 left: whoever would still write there has gone.
-            for left in settings.TEMPORARY_DIR.iterdir():
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
-            # PostgreSQL waits for our own connections before it stops.
             cleanup.callback(connections.close_all)
             call_command("migrate", verbosity=0)
             cleanup.enter_context(self._supervisor)
             if env.celery_broker_url is None:
+                if env.database_url is None:
+                    # Nobody else works on this ledger, and nobody of ours yet. A stop
+                    # is no failure of the film that was being converted.
+                    ledger.release_leases()
                 self._start_workers()
             if self._web_address:
                 self._start_web(self._web_address)
+            say_ready(settings.DATA_DIR)
             self._exit = cleanup.pop_all()
         return self
 
@@ -78,12 +81,21 @@ class Stack:
         app.send_task("sweep")
 
     def _start_web(self, address: str) -> None:
+        host, _, port = address.rpartition(":")
+        if not port.isdigit() or not is_free(int(port), host):
+            raise EmbeddedError(
+                f"The address {address} cannot be had: another program has it, or it is "
+                "none of this machine. Choose one with --address HOST:PORT."
+            )
         call_command("collectstatic", interactive=False, verbosity=0)
         threads = ("--worker-class", "gthread", "--workers", "2", "--threads", "8")
         options = ("--bind", address, "--timeout", "120", "--no-control-socket")
         self._supervisor.start(
             "web", "-m", "gunicorn", "stereospot.wsgi", *threads, *options
         )
+        while is_free(int(port), host):  # until it listens
+            time.sleep(0.2)
+            self.watch()
 
 
 def stop_when_told() -> None:
@@ -97,6 +109,6 @@ def stop_when_told() -> None:
 
 def conversions() -> int:
     """How many segments this machine converts at once, by its cores and memory."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    cores = os.cpu_count() or 1
+    memory = psutil.virtual_memory().total
+    cores = len(psutil.Process().cpu_affinity() or [0])
     return max(1, min(cores, memory // MEMORY_PER_CONVERSION))

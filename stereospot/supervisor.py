@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import psutil
 import structlog
 
 log = structlog.get_logger(__name__)
@@ -22,7 +24,15 @@ STOP_SECONDS = 10
 """How long a process may finish its work after SIGTERM."""
 RESTART_SECONDS = 2
 """Least time between two starts of a process that keeps dying."""
+HEALTHY_SECONDS = 60
+"""A process that lived so long has not died of how it was started."""
+MOST_DEATHS = 5
+"""Deaths in a row, each of a short life, after which it is not started again."""
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+class KeepsDyingError(Exception):
+    """A process cannot live here; the message says where its log is."""
 
 
 @dataclass
@@ -32,6 +42,7 @@ class _Process:
     log_file: Path
     started_at: float = 0.0
     popen: subprocess.Popen[bytes] | None = field(default=None)
+    deaths: int = 0
 
     def start(self) -> None:
         self.started_at = time.monotonic()
@@ -66,10 +77,12 @@ class Supervisor:
 
     def __init__(self, log_dir: Path) -> None:
         self.log_dir = log_dir
+        self._children = log_dir / "children"
         self._processes: list[_Process] = []
 
     def __enter__(self) -> Self:
-        self.log_dir.mkdir(parents=True, exist_ok=True)
+        self.log_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._end_orphans()
         return self
 
     def __exit__(
@@ -90,6 +103,7 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 process.signal(signal.SIGKILL)
                 process.popen.wait()
+        self._children.unlink(missing_ok=True)
 
     def start(self, name: str, *command: str) -> None:
         """Run `python COMMAND…`; its output goes to `NAME.log`."""
@@ -98,12 +112,44 @@ class Supervisor:
         )
         process.start()
         self._processes.append(process)
+        self._remember()
+
+    def _remember(self) -> None:
+        """Keep who our children are for whoever comes after a kill -9 of us."""
+        lines = []
+        for process in self._processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if process.popen is not None:
+                    born = psutil.Process(process.popen.pid).create_time()
+                    lines.append(f"{process.popen.pid} {born}")
+        self._children.write_text("\n".join(lines))
+
+    def _end_orphans(self) -> None:
+        """Kill what a killed supervisor has left: it holds leases, but has no queue."""
+        if not self._children.exists():
+            return
+        for line in self._children.read_text().splitlines():
+            pid, born = line.split()
+            with contextlib.suppress(psutil.Error, ProcessLookupError):
+                orphan = psutil.Process(int(pid))
+                if orphan.create_time() == float(born):
+                    os.killpg(orphan.pid, signal.SIGKILL)
+                    orphan.wait(STOP_SECONDS)
+        self._children.unlink()
 
     def watch(self) -> None:
-        """Start again what has died."""
+        """Start again what has died; raises `KeepsDyingError` when that is no use."""
         for process in self._processes:
             code = process.popen.poll() if process.popen is not None else None
             if code is None or time.monotonic() - process.started_at < RESTART_SECONDS:
                 continue
+            lived = time.monotonic() - process.started_at
+            process.deaths = 1 if lived > HEALTHY_SECONDS else process.deaths + 1
+            if process.deaths >= MOST_DEATHS:
+                raise KeepsDyingError(
+                    f"The process {process.name!r} keeps dying; its log is "
+                    f"{process.log_file}."
+                )
             log.warning("process died, restarting", process=process.name, code=code)
             process.start()
+            self._remember()

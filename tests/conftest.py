@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.files.base import ContentFile
 from django.utils.timezone import now
 
+from apps.jobs import storage
 from apps.jobs.models import Job, Segment
 from contract.frames import Picture, SegmentFrames
 
@@ -78,4 +80,7 @@ def job(alice: User, picture: Picture, frames: SegmentFrames) -> Job:
             notify_at=now() + timedelta(minutes=1),
         )
     job.segments.filter(index=0).update(status="done", seconds=9.0, notify_at=None)
+    for segment in job.segments.all():
+        storage.source().save(segment.source_key, ContentFile(b"segment"))
+    storage.result().save(job.segments.all()[0].stereo_key, ContentFile(b"stereo"))
     return job

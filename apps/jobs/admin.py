@@ -15,7 +15,7 @@ from django_celery_results.models import GroupResult, TaskResult
 
 from apps.jobs import ledger
 from apps.jobs.models import Event, Job, Segment
-from apps.pipeline import messages
+from apps.pipeline import messages, retrying
 
 if TYPE_CHECKING:
 
@@ -136,7 +136,7 @@ class JobAdmin(ReadOnly, admin.ModelAdmin[Job]):
 
     @admin.action(description="Retry", permissions=["work"])
     def retry(self, request: HttpRequest, jobs: QuerySet[Job]) -> None:
-        retried = [again for job_id in _ids(jobs) if (again := ledger.retry(job_id))]
+        retried = [again for job_id in _ids(jobs) if (again := retrying.retry(job_id))]
         for job in retried:
             _send_retry(job)
         self._tell(request, len(retried), "retried; the others had not failed")

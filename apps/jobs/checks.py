@@ -13,13 +13,14 @@ def time_limits_form_a_ladder(**kwargs: Any) -> list[CheckMessage]:
     """A task that outlives its message's visibility would be run twice at once."""
     visibility = settings.QUEUE_VISIBILITY_SECONDS
     hard, soft = settings.CELERY_TASK_TIME_LIMIT, settings.CELERY_TASK_SOFT_TIME_LIMIT
-    if visibility > hard > soft:
+    tool = settings.SANDBOX_SECONDS
+    if visibility > hard > soft > tool:
         return []
     return [
         Error(
             "SQS would redeliver a message whose task still runs.",
             hint=f"visibility ({visibility} s) > hard limit ({hard} s) > soft limit "
-            f"({soft} s) must hold.",
+            f"({soft} s) > sandbox ({tool} s) must hold.",
             id="jobs.E001",
         )
     ]

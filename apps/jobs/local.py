@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from django.db import transaction
 from pydantic import ValidationError
 
 from apps.jobs import ledger, storage
 from apps.jobs.accounts import administrator
 from apps.jobs.models import Job
 from apps.jobs.names import download_name, source_extension, title_of
-from apps.pipeline import messages
+from apps.pipeline import messages, retrying
 from contract.modes import Engine, StereoMode, StereoSettings
 
 
@@ -84,26 +82,24 @@ class Request:
 
 def begin(request: Request) -> Job:
     """The job of this request: a new one, or the one of an earlier run."""
-    if (known := _known(request)) is not None:
-        if again := ledger.retry(known.pk):
-            messages.send_retry(again)
-        return again or known
-    with transaction.atomic():
-        job = Job.objects.create(
-            owner=administrator(),
-            title=title_of(request.source.name),
-            mode=request.mode,
-            engine=request.engine,
-            max_disparity=request.settings.max_disparity,
-            convergence=request.settings.convergence,
-            source_extension=source_extension(request.source.name),
-            fingerprint=request.fingerprint,
-        )
+    job = _known(request) or Job.objects.create(
+        owner=administrator(),
+        title=title_of(request.source.name),
+        mode=request.mode,
+        engine=request.engine,
+        max_disparity=request.settings.max_disparity,
+        convergence=request.settings.convergence,
+        source_extension=source_extension(request.source.name),
+        fingerprint=request.fingerprint,
+    )
+    if job.status == Job.Status.CREATED:
         with storage.translated():
             storage.source().adopt(job.source_key, request.source)
-        ledger.start(job.pk)
+        if ledger.start(job.pk):
+            messages.send_stage(Job.objects.get(pk=job.pk))
+    elif again := retrying.retry(job.pk):
+        messages.send_retry(again)
     job.refresh_from_db()
-    messages.send_stage(job)
     return job
 
 
@@ -123,13 +119,14 @@ def deliver(job: Job, request: Request) -> Path:
             )
     with storage.translated(), storage.result().local(job.final_key) as final:
         part = target.with_name(f".{target.name}.part")
-        part.unlink(missing_ok=True)
         try:
-            try:
-                os.link(final, part)  # the same bytes, not a second copy of them
-            except OSError:
-                shutil.copyfile(final, part)
+            shutil.copyfile(final, part)
             part.replace(target)
+        except OSError as error:
+            raise RefusedError(
+                f"{target} could not be written ({error.strerror}). The film is "
+                "converted: make room or name another target, and run this again."
+            ) from error
         finally:
             part.unlink(missing_ok=True)
     return target

@@ -42,6 +42,8 @@ def source_extension(file_name: str) -> str:
 
 def title_of(file_name: str) -> str:
     """The title of a film of which only the file's name is known."""
+    # A name that is no text on this machine keeps what is text of it.
+    file_name = file_name.encode(errors="replace").decode()
     path = PurePath(file_name)
     has_extension = f".{source_extension(file_name)}" == path.suffix.lower()
     return (path.stem if has_extension else path.name).strip()[:200] or "Untitled"

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,15 +23,17 @@ from django.core.files.storage import FileSystemStorage, storages
 from storages.backends.s3 import S3Storage
 
 from contract.errors import ErrorCode, StereoSpotError
-from contract.keys import StereoSegmentKey
+from contract.keys import SourceKey, StereoSegmentKey
 
 EXPIRING_TAG = "stereo-spot-lifecycle=expire-segments"
 """Objects with it are only needed until the final is there; a bucket's lifecycle rule
 deletes those that the tidying missed."""
+UPLOAD_SECONDS = 24 * 3600
+"""An upload's temporary file that has not grown for so long belongs to nobody."""
 
 
 class Disk(FileSystemStorage):
-    """A folder. Files are private to the user that StereoSpot runs as."""
+    """A folder. Its files are private to the user that StereoSpot runs as."""
 
     def __init__(self, location: Path) -> None:
         super().__init__(
@@ -41,12 +45,15 @@ class Disk(FileSystemStorage):
 
     @contextlib.contextmanager
     def local(self, key: str) -> Iterator[Path]:
-        yield Path(self.path(key))
+        path = Path(self.path(key))
+        if not path.exists():
+            raise _missing(key)
+        yield path
 
     def put(self, key: str, path: Path) -> None:
         """Move the file at `path` to `key`."""
-        target = Path(self.path(key))
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        target = self._place(key)
+        path.chmod(0o600)
         try:
             path.replace(target)
         except OSError as error:
@@ -59,13 +66,31 @@ class Disk(FileSystemStorage):
 
     def adopt(self, key: str, path: Path) -> None:
         """Let `key` mean the file at `path`, which stays where it is."""
-        target = Path(self.path(key))
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        target = self._place(key)
         target.unlink(missing_ok=True)
         target.symlink_to(path.resolve())
 
+    def keys(self, prefix: str) -> set[str]:
+        """Keys of the objects directly under a prefix that ends in a slash."""
+        folder = Path(self.path(prefix))
+        return (
+            {f"{prefix}{path.name}" for path in folder.iterdir()}
+            if folder.exists()
+            else set()
+        )
+
     def delete_prefix(self, prefix: str) -> None:
-        shutil.rmtree(self.path(prefix), ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(self.path(prefix))
+
+    def _place(self, key: str) -> Path:
+        """The path of `key`, below folders that only we may enter."""
+        target = Path(self.path(key))
+        root = Path(self.location)
+        folders = [f for f in target.parents if f == root or root in f.parents]
+        for folder in reversed(folders):
+            folder.mkdir(mode=0o700, parents=folder == root, exist_ok=True)
+        return target
 
 
 class Bucket(S3Storage):  # type: ignore[misc] # it has no types
@@ -90,13 +115,17 @@ class Bucket(S3Storage):  # type: ignore[misc] # it has no types
     def local(self, key: str) -> Iterator[Path]:
         with temporary_dir() as folder:
             path = folder / Path(key).name
-            self.bucket.download_file(key, str(path))
+            try:
+                self.bucket.download_file(key, str(path))
+            except ClientError as error:
+                if error.response.get("Error", {}).get("Code") in ("404", "NoSuchKey"):
+                    raise _missing(key) from error
+                raise
             yield path
 
     def put(self, key: str, path: Path) -> None:
         """Upload the file at `path` to `key` and delete it here."""
-        with path.open("rb") as content:
-            self.save(key, content)
+        self.adopt(key, path)
         path.unlink()
 
     def adopt(self, key: str, path: Path) -> None:
@@ -104,8 +133,15 @@ class Bucket(S3Storage):  # type: ignore[misc] # it has no types
         with path.open("rb") as content:
             self.save(key, content)
 
+    def keys(self, prefix: str) -> set[str]:
+        """Keys of the objects under a prefix."""
+        return {found.key for found in self.bucket.objects.filter(Prefix=prefix)}
+
     def delete_prefix(self, prefix: str) -> None:
-        self.bucket.objects.filter(Prefix=prefix).delete()
+        for answer in self.bucket.objects.filter(Prefix=prefix).delete():
+            if refused := answer.get("Errors"):
+                message = f"Storage: {len(refused)} objects were not deleted."
+                raise StereoSpotError(ErrorCode.STORAGE, message)
 
 
 def source() -> Disk | Bucket:
@@ -124,10 +160,29 @@ def size(store: Disk | Bucket, key: str) -> int | None:
 
 @contextlib.contextmanager
 def temporary_dir() -> Iterator[Path]:
-    """A folder for the files of one attempt, gone afterwards whatever happens."""
+    """A folder for the files of one attempt, gone afterwards whatever happens.
+
+    It is locked as long as its process lives; see `clear_leftovers`.
+    """
     settings.TEMPORARY_DIR.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=settings.TEMPORARY_DIR) as folder:
-        yield Path(folder)
+    with tempfile.TemporaryDirectory(dir=settings.TEMPORARY_DIR) as name:
+        lock = os.open(name, os.O_RDONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield Path(name)
+        finally:
+            os.close(lock)
+
+
+def clear_leftovers() -> None:
+    """Delete temporary files whose process was killed."""
+    for left in settings.TEMPORARY_DIR.iterdir():
+        with contextlib.suppress(OSError):
+            age = time.time() - left.stat().st_mtime
+            if left.is_file() and age > UPLOAD_SECONDS:
+                left.unlink()
+            elif left.is_dir() and age > 1 and not _is_locked(left):
+                shutil.rmtree(left)
 
 
 @contextlib.contextmanager
@@ -135,19 +190,11 @@ def translated() -> Iterator[None]:
     """Turn what disks and buckets raise into errors that say who must act."""
     try:
         yield
-    except FileNotFoundError as error:
-        message = "The film's file is gone from the store; upload it again."
-        raise StereoSpotError(ErrorCode.SOURCE_MISSING, message) from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise disk_full() from error
         raise
-    except ClientError as error:
-        if error.response.get("Error", {}).get("Code") in ("404", "NoSuchKey"):
-            message = "The film's object is gone from the bucket; upload it again."
-            raise StereoSpotError(ErrorCode.SOURCE_MISSING, message) from error
-        raise StereoSpotError(ErrorCode.STORAGE, f"Storage: {error}") from error
-    except BotoCoreError as error:
+    except (BotoCoreError, ClientError) as error:
         raise StereoSpotError(ErrorCode.STORAGE, f"Storage: {error}") from error
 
 
@@ -162,3 +209,22 @@ def disk_full() -> StereoSpotError:
 
 def is_readable(path: Path) -> bool:
     return path.is_file() and os.access(path, os.R_OK)
+
+
+def _missing(key: str) -> StereoSpotError:
+    if SourceKey.parse(key):
+        message = "The film's file is gone from the store; upload it again."
+        return StereoSpotError(ErrorCode.SOURCE_MISSING, message)
+    message = "A part of the work is gone from the store; Retry makes it again."
+    return StereoSpotError(ErrorCode.OBJECT_MISSING, message)
+
+
+def _is_locked(folder: Path) -> bool:
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False

@@ -6,11 +6,14 @@ The edge where exceptions become facts of the ledger. Nothing below it has a bro
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
 import structlog
 from celery.exceptions import SoftTimeLimitExceeded
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
 
 from apps.pipeline import leases
 from apps.pipeline.leases import Lease, LeaseLostError
@@ -26,6 +29,9 @@ def attempt(
 ) -> Result | StereoSpotError | None:
     """Do the work under a lease; what it gave, why it failed, or None if it was stopped."""
     log.info("attempt started")
+    # The work may last an hour: a connection that idles so long would not be noticed to
+    # have died when the result is to be recorded. A new one is opened then.
+    connection.close()
     try:
         with leases.held(renew) as lease:
             result = work(lease)
@@ -36,6 +42,23 @@ def attempt(
         return _as_failure(error)
     log.info("attempt finished")
     return result
+
+
+def recorded(record: Callable[[], Result]) -> Result:
+    """Record what an attempt gave, although the database may be away for a moment.
+
+    An hour of work is worth waiting for it as long as a lease lasts.
+    """
+    deadline = time.monotonic() + settings.LEASE_SECONDS
+    while True:
+        try:
+            return record()
+        except (InterfaceError, OperationalError):
+            if time.monotonic() > deadline:
+                raise
+            log.warning("result not recorded yet", exc_info=True)
+            connection.close()
+            time.sleep(1)
 
 
 def _as_failure(error: Exception) -> StereoSpotError:

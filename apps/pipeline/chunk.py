@@ -36,7 +36,7 @@ def chunk(job: Job, lease: Lease) -> list[SegmentFrames]:
         bytes=settings.MAX_SOURCE_BYTES, seconds=settings.MAX_SOURCE_SECONDS
     )
     wishes = Wishes(target_seconds=settings.SEGMENT_SECONDS)
-    allowance = Allowance(seconds=settings.CELERY_TASK_SOFT_TIME_LIMIT)
+    allowance = Allowance(seconds=settings.SANDBOX_SECONDS)
     with (
         storage.translated(),
         storage.source().local(job.source_key) as source,
@@ -60,7 +60,7 @@ def _write_segments(
 ) -> list[SegmentFrames]:
     """Put each segment object into the store as soon as it is cut."""
     mode, total = StereoMode(job.mode), len(prepared.spans)
-    allowance = Allowance(seconds=settings.CELERY_TASK_SOFT_TIME_LIMIT)
+    allowance = Allowance(seconds=settings.SANDBOX_SECONDS)
     frames = []
     try:
         with closing(
@@ -71,9 +71,9 @@ def _write_segments(
                 key = str(SegmentKey(job.pk, index, total, mode))
                 storage.source().put(key, path)
                 frames.append(manifest)
-    except LeaseLostError:
-        raise  # whoever took the job over writes the same keys
-    except BaseException:
-        storage.source().delete_prefix(segments_prefix(job.pk))
+    except Exception:
+        # Whoever took the job over meanwhile writes the same keys.
+        if ledger.renew_stage(job):
+            storage.source().delete_prefix(segments_prefix(job.pk))
         raise
     return frames

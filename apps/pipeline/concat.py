@@ -38,7 +38,7 @@ def concat(job: Job, lease: Lease) -> bool:
         ]
         lease.check()
         final = folder / f"final.{job.final_extension}"
-        allowance = Allowance(seconds=settings.CELERY_TASK_SOFT_TIME_LIMIT)
+        allowance = Allowance(seconds=settings.SANDBOX_SECONDS)
         mode = StereoMode(job.mode)
         sandbox.call(allowance, join, source, frames, paths, final, mode)
         lease.check()

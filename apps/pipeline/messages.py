@@ -15,8 +15,6 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from celery import Signature, chain, chord, group
-from kombu import Connection
-from kombu.exceptions import KombuError
 
 from apps.jobs.models import Job
 from stereospot.celery import app
@@ -25,8 +23,10 @@ _STAGES = {Job.Status.CHUNKING: "chunk", Job.Status.REASSEMBLING: "concat"}
 
 
 def send_stage(job: Job, *, pause: int = 0) -> None:
-    """Start (again) the stage that the job is in: chunk or concat."""
-    name = _STAGES[Job.Status(job.status)]
+    """Start (again) the stage that the job is in, if that is chunk or concat."""
+    name = _STAGES.get(Job.Status(job.status))
+    if name is None:  # it was stopped meanwhile
+        return
     first = _signature(name, job.pk, attempt=job.attempt, pause=pause)
     chain(first, _signature("tidy", job.pk, attempt=job.attempt)).apply_async()
 
@@ -59,18 +59,12 @@ def send_retry(job: Job) -> None:
     chain(canvas, _signature("tidy", job.pk, attempt=job.attempt)).apply_async()
 
 
-def is_empty(queue: str) -> bool:
-    """Whether no message waits in the queue: one that should, was lost."""
+def waiting(queue: str) -> int:
+    """About how many messages wait in the queue."""
     with app.connection_for_read() as connection:
-        return _waiting(connection, queue) == 0
-
-
-def _waiting(connection: Connection, queue: str) -> int:
-    channel: Any = connection.default_channel
-    try:
-        return int(channel.queue_declare(queue=queue, passive=True).message_count)
-    except KombuError:  # it does not exist: after a restart of the embedded SQS
-        return 0
+        channel: Any = connection.default_channel
+        declared = channel.queue_declare(queue=queue, passive=True)
+        return int(declared.message_count)
 
 
 def _infer(job_id: UUID, index: int, *, name: str, pause: int = 0) -> Signature:

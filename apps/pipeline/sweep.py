@@ -18,7 +18,7 @@ from django.db import connection
 from django.db.models import Exists, OuterRef, Q
 from django.utils.timezone import now
 
-from apps.jobs import ledger
+from apps.jobs import ledger, storage
 from apps.jobs.models import Job, Segment
 from apps.pipeline import messages
 
@@ -31,6 +31,9 @@ BATCH = 500
 PATIENCE = timedelta(minutes=15)
 """How long a message may wait in a queue that is not empty before it counts as lost."""
 
+ARRIVAL = timedelta(minutes=5)
+"""How long after its job's row a source may still be on its way into the store."""
+
 
 def sweep() -> dict[str, int]:
     """Do one round; how many of what were found. Empty when another one is at work."""
@@ -38,6 +41,7 @@ def sweep() -> dict[str, int]:
         if not alone:
             return {}
         found = {
+            "sources that nobody had reported": _arrived_sources(),
             "stages whose worker was lost": _expired_stages(),
             "segments whose worker was lost": _expired_segments(),
             "jobs whose segments were all done": _finished_conversions(),
@@ -101,11 +105,11 @@ def _finished_conversions() -> int:
 
 
 def _silent_stages() -> int:
-    silent = Job.objects.filter(
-        _is_lost("media"),
+    waiting = Job.objects.filter(
         status__in=[Job.Status.CHUNKING, Job.Status.REASSEMBLING],
         lease_expires_at=None,
-    )[:BATCH]
+    )
+    silent = waiting.filter(_is_lost("media", waiting.count()))[:BATCH]
     for job in silent:
         ledger.note_sent(job.pk)
         messages.send_stage(job)
@@ -113,25 +117,46 @@ def _silent_stages() -> int:
 
 
 def _silent_segments() -> int:
-    silent = Segment.objects.filter(
-        _is_lost("gpu"),
-        status=Segment.Status.PENDING,
-        job__status=Job.Status.CHUNKED,
-    ).order_by("notify_at")[:BATCH]
+    waiting = Segment.objects.filter(
+        status=Segment.Status.PENDING, job__status=Job.Status.CHUNKED
+    )
+    lost = _is_lost("gpu", waiting.count())
+    silent = waiting.filter(lost).order_by("notify_at")[:BATCH]
     indexes: dict[UUID, list[int]] = defaultdict(list)
     for segment in silent:
         indexes[segment.job_id].append(segment.index)
-    for job_id, lost in indexes.items():
-        ledger.note_sent(job_id, lost)
+    for job_id, of_job in indexes.items():
+        ledger.note_sent(job_id, of_job)
     for segment in silent:
         messages.send_segment(segment.job_id, segment.index, attempt=segment.attempt)
     return len(silent)
 
 
-def _is_lost(queue: str) -> Q:
-    """Due, and the queue has nothing that could be it; or due for long."""
-    due = now() if messages.is_empty(queue) else now() - PATIENCE
-    return Q(notify_at__lte=due)
+def _is_lost(queue: str, expected: int) -> Q:
+    """Which of the `expected` messages are not in the queue any more.
+
+    None, if it holds as many; all that are due, if it is empty. Between the two nobody
+    knows which: those that have been due for long.
+    """
+    found = messages.waiting(queue)
+    if found >= expected:
+        return Q(pk__in=[])
+    return Q(notify_at__lte=now() - (PATIENCE if found else timedelta()))
+
+
+def _arrived_sources() -> int:
+    """Jobs whose source is there, but whoever brought it died before it said so."""
+    created = Job.objects.filter(
+        status=Job.Status.CREATED,
+        created_at__range=(now() - timedelta(days=1), now() - ARRIVAL),
+    )[:BATCH]
+    count = 0
+    for job in created:
+        arrived = storage.size(storage.source(), job.source_key) is not None
+        if arrived and ledger.start(job.pk):
+            messages.send_stage(Job.objects.get(pk=job.pk))
+            count += 1
+    return count
 
 
 def _untidied() -> int:

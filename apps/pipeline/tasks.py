@@ -12,9 +12,10 @@ from typing import Any
 from uuid import UUID
 
 from celery import Task, shared_task
+from celery.signals import worker_ready
 from structlog.contextvars import bound_contextvars
 
-from apps.jobs import ledger
+from apps.jobs import ledger, storage
 from apps.jobs.models import Job
 from apps.pipeline import chunk as chunking
 from apps.pipeline import concat as joining
@@ -22,7 +23,7 @@ from apps.pipeline import infer as inference
 from apps.pipeline import messages
 from apps.pipeline import sweep as sweeping
 from apps.pipeline import tidy as tidying
-from apps.pipeline.attempts import attempt
+from apps.pipeline.attempts import attempt, recorded
 from contract.errors import StereoSpotError
 
 
@@ -37,7 +38,7 @@ def chunk(self: Task[..., Any], job_id: str) -> None:
         frames = attempt(renew, partial(chunking.chunk, job))
         if _failed_stage(job, frames) or not isinstance(frames, list):
             return
-        if not ledger.finish_chunk(job, frames):
+        if not recorded(lambda: ledger.finish_chunk(job, frames)):
             return
     indexes = range(len(frames))
     self.replace(messages.conversion(job.pk, indexes, attempt=job.attempt))
@@ -54,14 +55,18 @@ def infer(self: Task[..., Any], job_id: str, index: int) -> None:
         progress = inference.Progress(segment)
         done = attempt(progress.renew, partial(inference.infer, segment, progress))
         if isinstance(done, StereoSpotError):
-            if again := ledger.fail_segment(segment, done):
+            if again := recorded(lambda: ledger.fail_segment(segment, done)):
                 messages.send_segment(
                     segment.job_id, index, attempt=segment.attempt, pause=again.pause
                 )
         elif done is not None:
-            last = ledger.finish_segment(
-                segment, seconds=done.seconds, version=done.version
+            finish = partial(
+                ledger.finish_segment,
+                segment,
+                seconds=done.seconds,
+                version=done.version,
             )
+            last = recorded(finish)
             if last and self.request.chord is None:
                 messages.send_stage(Job.objects.get(pk=segment.job_id))
 
@@ -76,7 +81,7 @@ def concat(job_id: str) -> None:
         renew = partial(ledger.renew_stage, job)
         joined = attempt(renew, partial(joining.concat, job))
         if joined is not None and not _failed_stage(job, joined):
-            ledger.finish_concat(job)
+            recorded(lambda: ledger.finish_concat(job))
 
 
 @shared_task(name="tidy")
@@ -91,10 +96,16 @@ def sweep() -> None:
     sweeping.sweep()
 
 
+@worker_ready.connect
+def _clear_leftovers(**kwargs: Any) -> None:
+    """What a killed worker left on this machine."""
+    storage.clear_leftovers()
+
+
 def _failed_stage(job: Job, outcome: object) -> bool:
     """Record a failed attempt and send the next one, if there is to be one."""
     if not isinstance(outcome, StereoSpotError):
         return False
-    if again := ledger.fail_stage(job, outcome):
+    if again := recorded(lambda: ledger.fail_stage(job, outcome)):
         messages.send_stage(job, pause=again.pause)
     return True

@@ -1,4 +1,4 @@
-"""Delete the segment objects of a job that is over; source and final stay."""
+"""Delete what only the work needed of a job that is over; source and final stay."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from django.utils.timezone import now
 
 from apps.jobs import ledger, storage
 from apps.jobs.models import Job
-from contract.keys import segments_prefix, stereo_segments_prefix
+from contract.keys import results_prefix, segments_prefix, stereo_segments_prefix
 
 
 def tidy(job_id: UUID) -> bool:
     """Idempotent; a failed job keeps its segments, for *Retry* goes on from them."""
     settled = now()
-    if Job.objects.filter(pk=job_id, status=Job.Status.CANCELLED).exists():
+    cancelled = Job.objects.filter(pk=job_id, status=Job.Status.CANCELLED).exists()
+    if cancelled:
         # A worker may still write for as long as it has not heard of it.
         settled -= timedelta(seconds=2 * settings.LEASE_SECONDS)
     job = Job.objects.filter(
@@ -28,5 +29,6 @@ def tidy(job_id: UUID) -> bool:
     if not job.exists():
         return False
     storage.source().delete_prefix(segments_prefix(job_id))
-    storage.result().delete_prefix(stereo_segments_prefix(job_id))
+    made = results_prefix(job_id) if cancelled else stereo_segments_prefix(job_id)
+    storage.result().delete_prefix(made)
     return ledger.note_tidied(job_id)

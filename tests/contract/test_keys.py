@@ -80,6 +80,7 @@ def test_what_is_almost_the_key_of_a_segment_is_none(key):
         f"jobs/{JOB}/segments/07.mp4",
         f"jobs/{JOB}/segments/-1.mp4",
         f"jobs/{JOB}/segments/99999.mp4",
+        f"jobs/{JOB}/segments/1٣.mp4",
         f"jobs/{JOB}/final.mp4",
     ],
 )

@@ -251,6 +251,18 @@ def test_progress_is_recorded_with_each_renewal(job):
     assert job.segments.get(index=1).frames_done == 7
 
 
+def test_a_machine_that_starts_frees_what_nobody_works_on_and_blames_nobody(
+    job, chunking
+):
+    ledger.claim_segment(job.pk, 1)
+    ledger.claim_stage(chunking.pk, Job.Status.CHUNKING)
+
+    assert ledger.release_leases() == 2
+
+    assert ledger.claim_segment(job.pk, 1).failures == 0
+    assert ledger.claim_stage(chunking.pk, Job.Status.CHUNKING).failures == 0
+
+
 # --- People -----------------------------------------------------------------------
 
 

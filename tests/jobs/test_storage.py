@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
@@ -87,15 +88,22 @@ def test_deleting_an_adopted_film_spares_the_film(film, tmp_path):
     assert film.read_bytes() == b"film"
 
 
-def test_an_object_that_is_gone_is_for_the_person_to_mend(store):
+@pytest.mark.parametrize(
+    ("key", "code"),
+    [
+        (KEY, ErrorCode.SOURCE_MISSING),
+        (f"jobs/{JOB}/segments/7.mp4", ErrorCode.OBJECT_MISSING),
+    ],
+)
+def test_only_a_source_that_is_gone_is_for_the_person_to_mend(store, key, code):
     def read() -> bytes:
-        with storage.translated(), store.local(KEY) as path:
+        with storage.translated(), store.local(key) as path:
             return path.read_bytes()
 
     with pytest.raises(StereoSpotError) as raised:
         read()
 
-    assert raised.value.code is ErrorCode.SOURCE_MISSING
+    assert raised.value.code is code
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
@@ -134,10 +142,45 @@ def test_only_stereo_segments_are_tagged_to_expire(tmp_path, monkeypatch):
 
 def test_films_on_a_disk_are_private(film, tmp_path):
     store = storage.Disk(tmp_path / "store")
+    film.chmod(0o644)
+
     store.put(KEY, film)
 
-    folder = Path(store.path(KEY)).parent
-    assert folder.stat().st_mode & 0o077 == 0
+    path = Path(store.path(KEY))
+    for ours in (path, *path.parents[: path.parents.index(tmp_path)]):
+        assert ours.stat().st_mode & 0o077 == 0
+
+
+def test_the_keys_below_a_prefix_are_listed(store, film):
+    store.put(KEY, film)
+
+    assert store.keys(f"input/{JOB}/") == {KEY}
+    assert store.keys(f"segments/{JOB}/") == set()
+
+
+def test_what_a_killed_process_left_is_cleared_and_what_lives_is_not(settings):
+    left = settings.TEMPORARY_DIR / "left"
+    left.mkdir()
+    (left / "part.mp4").touch()
+    with storage.temporary_dir() as alive:
+        for folder in (left, alive):
+            os.utime(folder, (0, 0))
+
+        storage.clear_leftovers()
+
+        assert alive.exists()
+    assert not left.exists()
+
+
+def test_an_upload_is_cleared_only_when_it_has_long_stood_still(settings):
+    old, young = (settings.TEMPORARY_DIR / name for name in ("a.upload", "b.upload"))
+    for path in (old, young):
+        path.touch()
+    os.utime(old, (0, 0))
+
+    storage.clear_leftovers()
+
+    assert (old.exists(), young.exists()) == (False, True)
 
 
 def test_a_temporary_folder_is_gone_whatever_happens():

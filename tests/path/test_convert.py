@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -178,11 +179,11 @@ def test_two_machines_in_one_work_side_by_side_without_an_ffmpeg(film, tmp_path)
         assert machine.processes() == []
 
 
-def test_what_is_told_to_stop_leaves_nothing_running(tmp_path):
+def test_stopping_leaves_nothing_running_and_is_no_failure_of_the_film(tmp_path):
     film = small_film(tmp_path / "long.mp4", seconds=8)
     machine = Machine(tmp_path / "data")
     running = machine.start("convert", str(film), str(tmp_path / "out.mp4"))
-    machine.wait_for("SELECT count(*) >= 1 FROM jobs_segment WHERE status = 'done'")
+    machine.wait_for("SELECT count(*) > 0 FROM jobs_segment WHERE status = 'running'")
 
     running.terminate()
     _, err = running.communicate(timeout=60)
@@ -191,6 +192,60 @@ def test_what_is_told_to_stop_leaves_nothing_running(tmp_path):
     assert "goes on where it stopped" in err
     assert machine.processes() == []
     assert sorted(p.name for p in tmp_path.iterdir()) == ["data", "long.mp4"]
+    again = machine.run("convert", str(film), str(tmp_path / "out.mp4"))
+    assert again.returncode == 0, again.stderr + machine.logs()
+    with Services(machine.data_dir, sqs=False):
+        assert machine.query("SELECT sum(failures) FROM jobs_segment") == [(0,)]
+        failed = "SELECT count(*) FROM jobs_event WHERE kind = 'attempt-failed'"
+        assert machine.query(failed) == [(0,)]
+
+
+def test_kill_9_of_the_command_alone_loses_nothing(tmp_path):
+    film = small_film(tmp_path / "long.mp4", seconds=6)
+    machine = Machine(tmp_path / "data")
+    first = machine.start("convert", str(film), str(tmp_path / "out.mp4"))
+    machine.wait_for("SELECT count(*) > 0 FROM jobs_segment WHERE status = 'running'")
+    first.kill()
+    first.communicate()
+
+    again = machine.run("convert", str(film), str(tmp_path / "out.mp4"))
+
+    assert again.returncode == 0, again.stderr + machine.logs()
+    assert facts(tmp_path / "out.mp4").times == facts(film).times
+    assert machine.processes() == []
+
+
+def test_a_second_command_uses_the_first_one_s_stack_and_outlives_it(tmp_path):
+    films = [
+        small_film(tmp_path / f"{name}.mp4", seconds=seconds)
+        for name, seconds in (("short", 1), ("long", 6))
+    ]
+    machine = Machine(tmp_path / "data")
+
+    running = [
+        machine.start("convert", str(film), str(tmp_path / f"{film.stem}-3d.mp4"))
+        for film in films
+    ]
+    ended = [process.communicate(timeout=240) for process in running]
+
+    assert [process.returncode for process in running] == [0, 0], ended
+    for film in films:
+        made = tmp_path / f"{film.stem}-3d.mp4"
+        assert facts(made).times == facts(film).times
+    assert machine.processes() == []
+
+
+def test_an_address_that_is_taken_is_named_and_no_password_is_told(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+
+        done = Machine(tmp_path / "data").run("up", "--address", address)
+
+    assert done.returncode == 1
+    assert address in done.stderr
+    assert "password" not in done.stdout
 
 
 def test_kill_9_of_everything_loses_nothing_that_was_done(tmp_path):

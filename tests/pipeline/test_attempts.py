@@ -2,9 +2,13 @@ from __future__ import annotations
 
 import threading
 
+import psycopg
 import pytest
+from django.db import OperationalError, connection
 
-from apps.pipeline.attempts import attempt
+from apps.jobs import ledger
+from apps.jobs.models import Job
+from apps.pipeline.attempts import attempt, recorded
 from contract.errors import ErrorCode, StereoSpotError
 
 
@@ -68,3 +72,36 @@ def test_a_lease_is_renewed_while_the_work_lasts_and_no_longer(settings):
     counted = len(renewals)
     threading.Event().wait(0.05)
     assert len(renewals) == counted
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_restarts_during_the_work_costs_no_result(job):
+    segment = ledger.claim_segment(job.pk, 1)
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        (ours,) = cursor.fetchone()
+
+    def restart(lease):
+        with psycopg.connect(**connection.get_connection_params()) as other:
+            other.execute("SELECT pg_terminate_backend(%s)", [ours])
+
+    attempt(always, restart)
+    recorded(lambda: ledger.finish_segment(segment, seconds=1.0, version="1"))
+
+    assert job.segments.get(index=1).status == "done"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_result_waits_for_a_database_that_is_away_for_a_moment(job, monkeypatch):
+    monkeypatch.setattr("apps.pipeline.attempts.time.sleep", lambda seconds: None)
+    answers = iter([OperationalError("gone"), OperationalError("gone"), True])
+
+    def record():
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert recorded(record) is True
+    assert Job.objects.filter(pk=job.pk).exists()

@@ -6,11 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from django.core.files.base import ContentFile
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils.timezone import now
 
-from apps.jobs import ledger
+from apps.jobs import ledger, storage
 from apps.jobs.models import Job, Segment
 from apps.pipeline import messages, sweep
 
@@ -23,7 +24,7 @@ class Outbox:
 
     def __init__(self) -> None:
         self.sent: list[str] = []
-        self.queues_are_empty = True
+        self.waiting = 0
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +40,7 @@ def outbox(monkeypatch) -> Outbox:
         lambda job_id, index, attempt, pause=0: note(f"infer {index}+{pause}"),
     )
     monkeypatch.setattr(messages, "send_tidy", lambda job_id: note("tidy"))
-    monkeypatch.setattr(messages, "is_empty", lambda queue: box.queues_are_empty)
+    monkeypatch.setattr(messages, "waiting", lambda queue: box.waiting)
     return box
 
 
@@ -63,8 +64,17 @@ def test_a_segment_whose_message_was_lost_is_sent_again_once(job, outbox):
     assert outbox.sent == ["infer 1+0", "infer 2+0"]
 
 
-def test_a_message_that_waits_in_a_busy_queue_is_not_lost(job, outbox):
-    outbox.queues_are_empty = False
+def test_messages_that_all_wait_in_a_busy_queue_are_not_lost(job, outbox):
+    outbox.waiting = 2
+    due(job, LONG_AGO)
+
+    sweep.sweep()
+
+    assert outbox.sent == []
+
+
+def test_a_queue_that_holds_too_few_gets_time_before_they_are_sent_again(job, outbox):
+    outbox.waiting = 1
     due(job, JUST_DUE)
 
     sweep.sweep()
@@ -72,8 +82,8 @@ def test_a_message_that_waits_in_a_busy_queue_is_not_lost(job, outbox):
     assert outbox.sent == []
 
 
-def test_even_in_a_busy_queue_patience_ends(job, outbox):
-    outbox.queues_are_empty = False
+def test_patience_with_a_queue_that_holds_too_few_ends(job, outbox):
+    outbox.waiting = 1
     due(job, LONG_AGO)
 
     sweep.sweep()
@@ -144,6 +154,20 @@ def test_a_completed_job_with_segments_left_is_tidied(job, outbox):
     assert outbox.sent == ["tidy"]
 
 
+def test_a_source_that_arrived_unreported_is_started(alice, outbox):
+    arrived = Job.objects.create(owner=alice, title="Snow", mode="sbs")
+    coming = Job.objects.create(owner=alice, title="Hail", mode="sbs")
+    storage.source().save(arrived.source_key, ContentFile(b"film"))
+    Job.objects.update(created_at=now() - LONG_AGO)
+
+    sweep.sweep()
+
+    arrived.refresh_from_db()
+    coming.refresh_from_db()
+    assert (arrived.status, coming.status) == ("chunking_in_progress", "created")
+    assert outbox.sent == ["chunking_in_progress+0"]
+
+
 @pytest.mark.django_db(transaction=True)
 def test_one_sweep_at_a_time(job, outbox):
     due(job, JUST_DUE)
@@ -160,19 +184,19 @@ def test_one_sweep_at_a_time(job, outbox):
     assert outbox.sent == []
 
 
-def test_a_sweep_costs_the_same_for_one_job_and_for_many(
-    job, alice, frames, outbox, django_assert_num_queries
+def test_a_sweep_costs_the_same_for_two_lost_segments_and_for_many(
+    job, frames, outbox, django_assert_num_queries
 ):
+    due(job, JUST_DUE)
     with CaptureQueriesContext(connection) as few:
         sweep.sweep()
-    for number in range(30):
-        Job.objects.create(
-            owner=alice,
-            title=str(number),
-            mode="sbs",
-            status="chunking_in_progress",
-            notify_at=now() + LONG_AGO,
+    outbox.sent.clear()
+    for index in range(3, 33):
+        Segment.objects.create(
+            job=job, index=index, frames=frames.model_dump(mode="json"), frame_count=25
         )
+    due(job, JUST_DUE)
 
     with django_assert_num_queries(len(few)):
         sweep.sweep()
+    assert len(outbox.sent) == 32

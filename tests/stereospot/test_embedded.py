@@ -6,15 +6,15 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from stereospot import embedded
-from stereospot.embedded import Addresses, EmbeddedError, Services
+from stereospot import embedded, postgres
+from stereospot.embedded import Addresses, Services
+from stereospot.postgres import EmbeddedError
 
 
 def test_addresses_are_known_before_anything_runs_and_stay(tmp_path):
     first = Addresses.of(tmp_path)
 
     assert Addresses.of(tmp_path) == first
-    assert not embedded.is_running(tmp_path)
 
 
 def test_the_secret_key_is_made_once_and_private(tmp_path):
@@ -62,8 +62,8 @@ def test_a_port_that_somebody_else_has_is_named(tmp_path):
 def test_a_long_path_gets_its_socket_elsewhere():
     short, long = Path("/data"), Path("/data") / ("x" * 100)
 
-    assert embedded.socket_dir(short) == short / "postgres"
-    assert len(str(embedded.socket_dir(long))) < 60
+    assert postgres.socket_dir(short) == short / "postgres"
+    assert len(str(postgres.socket_dir(long))) < 60
 
 
 def test_a_path_with_spaces_and_quotes_works(tmp_path):

@@ -22,6 +22,7 @@ def test_lists_are_separated_by_commas(monkeypatch):
         {"django_secure": True},
         {"django_secure": True, "django_secret_key": "k" * 50, "django_debug": True},
         {"source_bucket": "sources"},
+        {"sqs_queue_url_gpu": "https://sqs.example/1/gpu"},
         {"sqs_long_poll_wait_seconds": 21},
         {"inference_backend": "stub"},
     ],
@@ -36,6 +37,10 @@ def test_secrets_do_not_show_in_a_traceback():
 
 
 def test_queues_that_exist_are_known_by_their_url(monkeypatch):
-    monkeypatch.setenv("SQS_QUEUE_URL_GPU", "https://sqs.example/1/gpu")
+    urls = {
+        name: f"https://sqs.example/1/{name}" for name in ("media", "gpu", "control")
+    }
+    for name, url in urls.items():
+        monkeypatch.setenv(f"SQS_QUEUE_URL_{name.upper()}", url)
 
-    assert environment().queue_urls == {"gpu": "https://sqs.example/1/gpu"}
+    assert environment().queue_urls == urls

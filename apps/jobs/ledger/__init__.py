@@ -30,6 +30,7 @@ from apps.jobs.ledger.upkeep import (
     note_sent,
     note_tidied,
     reassemble_when_done,
+    release_leases,
 )
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "note_tidied",
     "reassemble_when_done",
     "record_plan",
+    "release_leases",
     "renew_segment",
     "renew_stage",
     "retry",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from uuid import UUID
 
 from django.db import transaction
@@ -36,13 +37,22 @@ def cancel(job_id: UUID) -> bool:
 
 
 @transaction.atomic
-def retry(job_id: UUID) -> Job | None:
-    """Go on with a failed job from what is done; the job, for who should send for it."""
+def retry(
+    job_id: UUID, *, lost: Collection[int] = (), uncut: bool = False
+) -> Job | None:
+    """Go on with a failed job from what is done; the job, for who should send for it.
+
+    `lost` are segments whose stereo segment is gone though they were done; `uncut` says
+    that segment objects are gone, so that everything begins with cutting.
+    """
     job = rows.lock_job(job_id)
     if job is None or job.status != Job.Status.FAILED:
         return None
     segments = Segment.objects.filter(job_id=job_id)
+    if uncut:
+        segments.delete()
     missing = segments.exclude(status=Segment.Status.DONE)
+    missing |= segments.filter(index__in=list(lost))
     if not segments.exists():
         target = Job.Status.CHUNKING
     elif missing.exists():
@@ -50,7 +60,10 @@ def retry(job_id: UUID) -> Job | None:
     else:
         target = Job.Status.REASSEMBLING
     missing.update(
-        status=Segment.Status.PENDING, failures=0, notify_at=now() + rows.DELIVERY
+        status=Segment.Status.PENDING,
+        failures=0,
+        seconds=None,
+        notify_at=now() + rows.DELIVERY,
     )
     no_error = {"error_code": "", "error_message": ""}
     # A new attempt, so that its messages have ids of their own.

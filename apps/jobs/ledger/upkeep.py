@@ -49,8 +49,23 @@ def reassemble_when_done(job_id: UUID) -> bool:
     )
 
 
+@transaction.atomic
+def release_leases() -> int:
+    """No worker lives: all work in hand is free, and nobody failed; how many there were.
+
+    Only for who knows it: one machine before it starts the only workers there are.
+    """
+    free = {"lease_expires_at": None, "notify_at": now()}
+    jobs = Job.objects.filter(lease_expires_at__isnull=False).update(**free)
+    running = Segment.objects.filter(status=Segment.Status.RUNNING)
+    return jobs + running.update(status=Segment.Status.PENDING, **free)
+
+
 def note_sent(job_id: UUID, indexes: Sequence[int] | None = None) -> None:
-    """The message of the job's stage, or of these segments, is about to be sent again."""
+    """The message of the job's stage, or of these segments, is about to be sent again.
+
+    No status changes, so no lock: at worst a message is sent once more than needed.
+    """
     due = now() + DELIVERY
     if indexes is None:
         Job.objects.filter(pk=job_id, status__in=ACTIVE).update(notify_at=due)

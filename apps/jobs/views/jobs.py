@@ -25,8 +25,8 @@ from apps.jobs.views.access import (
 )
 from apps.jobs.views.media import media_origin, size_of_final
 from apps.jobs.views.progress import Progress
-from apps.pipeline import messages
-from contract.errors import Blame, ErrorCode
+from apps.pipeline import messages, retrying
+from contract.errors import Blame, ErrorCode, StereoSpotError
 
 PAGE = 25
 STATES = {
@@ -103,7 +103,12 @@ def cancel(request: AuthenticatedRequest, job_id: UUID) -> HttpResponse:
 @login_required
 def retry(request: AuthenticatedRequest, job_id: UUID) -> HttpResponse:
     job = visible_job(request.user, job_id)
-    if again := ledger.retry(job.pk):
+    try:
+        again = retrying.retry(job.pk)
+    except StereoSpotError as error:
+        notices.error(request, error.message)
+        return SeeOther(job.get_absolute_url())
+    if again:
         # Robust: when the queue does not answer, the sweep sends it later.
         transaction.on_commit(lambda: messages.send_retry(again), robust=True)
         notices.success(request, "The job goes on from what is done.")

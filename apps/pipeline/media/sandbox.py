@@ -32,6 +32,8 @@ from contract.modes import Payload
 Ts = TypeVarTuple("Ts")
 T = TypeVar("T")
 
+_KEPT: Final = ("PATH", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH")
+"""Variables of the environment that a sandboxed process is given."""
 _TOLD: Final = 4000
 """Last bytes of a lost process's complaints to keep, for the log."""
 
@@ -105,7 +107,7 @@ class _Child:
             stdout=subprocess.PIPE,
             # A file never fills up and blocks, as a pipe that nobody reads would.
             stderr=complaints,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+            env=_environment(),
         )
         self._say(request.model_dump_json().encode())
 
@@ -169,6 +171,12 @@ class _Child:
         self._complaints.seek(max(0, self._complaints.tell() - _TOLD))
         error.add_note(self._complaints.read().decode(errors="replace"))
         return error
+
+
+def _environment() -> dict[str, str]:
+    """What the child needs to start: not the secrets that this process has."""
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    return kept | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
 
 
 def _too_much_memory() -> StereoSpotError:

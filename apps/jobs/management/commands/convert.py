@@ -16,14 +16,18 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import InterfaceError, OperationalError, connections
 from django.db.models import Sum
 from tqdm import tqdm
 
 from apps.jobs import local
 from apps.jobs.models import Job
+from contract.errors import StereoSpotError
 from contract.modes import Engine, StereoMode
-from stereospot.embedded import EmbeddedError, is_running
+from stereospot.embedded import is_ready, is_running
+from stereospot.postgres import EmbeddedError
 from stereospot.stack import Stack, stop_when_told
+from stereospot.supervisor import KeepsDyingError
 
 POLL_SECONDS = 0.5
 
@@ -54,17 +58,31 @@ class Command(BaseCommand):
                 max_disparity=options["max_disparity"],
                 convergence=options["convergence"],
             )
-            with _stack() as stack:
-                job = local.begin(request)
-                self._follow(job, stack)
-                self._finish(job, request)
-        except (EmbeddedError, local.RefusedError) as error:
+            self._convert(request)
+        except (EmbeddedError, KeepsDyingError, local.RefusedError) as error:
             raise CommandError(str(error)) from error
+        except StereoSpotError as error:
+            raise CommandError(f"{error} [{error.code}]") from error
         except KeyboardInterrupt:
             raise CommandError(
                 "Interrupted. The same command goes on where it stopped.",
                 returncode=130,
             ) from None
+
+    def _convert(self, request: local.Request) -> None:
+        while True:
+            with _stack() as stack:
+                try:
+                    job = local.begin(request)
+                    self._follow(job, stack)
+                    self._finish(job, request)
+                except (InterfaceError, OperationalError):
+                    if stack is not None:
+                        raise
+                    # The stack was another command's, which is done: now it is ours.
+                    connections.close_all()
+                else:
+                    return
 
     def _follow(self, job: Job, stack: Stack | None) -> None:
         shown = ""
@@ -92,9 +110,11 @@ class Command(BaseCommand):
 @contextlib.contextmanager
 def _stack() -> Iterator[Stack | None]:
     """Ours for as long as it takes, or the one that runs already."""
-    if is_running(settings.DATA_DIR):
-        yield None
-        return
+    while is_running(settings.DATA_DIR):
+        if is_ready(settings.DATA_DIR):
+            yield None
+            return
+        time.sleep(POLL_SECONDS)
     with Stack() as stack:
         yield stack
 

@@ -10,8 +10,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from apps.jobs.accounts import administrator, first_password
-from stereospot.embedded import EmbeddedError
+from stereospot.postgres import EmbeddedError
 from stereospot.stack import Stack, stop_when_told
+from stereospot.supervisor import KeepsDyingError
 
 
 class Command(BaseCommand):
@@ -28,7 +29,7 @@ class Command(BaseCommand):
                 while True:
                     time.sleep(1)
                     stack.watch()
-        except EmbeddedError as error:
+        except (EmbeddedError, KeepsDyingError) as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
             self.stdout.write("Stopped. What was being converted goes on next time.")

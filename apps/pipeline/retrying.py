@@ -1,0 +1,33 @@
+"""Retry a failed job from what is really there, not from what is said to be done."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from apps.jobs import ledger, storage
+from apps.jobs.models import Job, Segment
+from contract.keys import segments_prefix, stereo_segments_prefix
+
+
+def retry(job_id: UUID) -> Job | None:
+    """`ledger.retry`, after a look at the objects; raises `StereoSpotError`.
+
+    A stereo segment may have expired, or a disk may have lost it. Its segment is
+    converted again, and cut again where the segment objects are gone as well.
+    """
+    segments = Segment.objects.filter(job_id=job_id).select_related("job")
+    with storage.translated():
+        cut = storage.source().keys(segments_prefix(job_id))
+        made = storage.result().keys(stereo_segments_prefix(job_id))
+    done = {segment for segment in segments if segment.stereo_key in made}
+    lost = {
+        segment.index
+        for segment in segments
+        if segment.status == Segment.Status.DONE and segment not in done
+    }
+    uncut = any(
+        segment.source_key not in cut
+        for segment in segments
+        if segment.index in lost or segment.status != Segment.Status.DONE
+    )
+    return ledger.retry(job_id, lost=lost, uncut=uncut)
