@@ -33,6 +33,10 @@ READY = "ready"
 PORTS = range(20_000, 30_000)
 
 
+class AlreadyRunsError(EmbeddedError):
+    """Somebody else holds the `Services` of this data directory."""
+
+
 @dataclass(frozen=True, slots=True)
 class Addresses:
     """Where the embedded parts of a data directory listen, whether they run or not."""
@@ -59,7 +63,7 @@ def secret_key(data_dir: Path) -> str:
 class Services:
     """Context manager: the embedded PostgreSQL and SQS run inside it.
 
-    Only one holder at a time: a second one gets `EmbeddedError`, see `is_running`.
+    Only one holder at a time: a second one gets `AlreadyRunsError`.
     """
 
     def __init__(self, data_dir: Path, *, database: bool = True, sqs: bool = True):
@@ -74,7 +78,7 @@ class Services:
     def __enter__(self) -> Self:
         self._lock = _lock(self.data_dir)
         if self._lock is None:
-            raise EmbeddedError(f"StereoSpot already runs on {self.data_dir}.")
+            raise AlreadyRunsError(f"StereoSpot already runs on {self.data_dir}.")
         (self.data_dir / READY).unlink(missing_ok=True)
         try:
             if self._wanted[0]:

@@ -52,7 +52,7 @@ class Stack:
                 if env.database_url is None:
                     # Nobody else works on this ledger, and nobody of ours yet. A stop
                     # is no failure of the film that was being converted.
-                    ledger.release_leases()
+                    ledger.begin_afresh()
                 self._start_workers()
             if self._web_address:
                 self._start_web(self._web_address)

@@ -121,7 +121,7 @@ def _silent_segments() -> int:
         status=Segment.Status.PENDING, job__status=Job.Status.CHUNKED
     )
     lost = _is_lost("gpu", waiting.count())
-    silent = waiting.filter(lost).order_by("notify_at")[:BATCH]
+    silent = waiting.filter(lost).order_by("notify_at", "job", "index")[:BATCH]
     indexes: dict[UUID, list[int]] = defaultdict(list)
     for segment in silent:
         indexes[segment.job_id].append(segment.index)

@@ -64,6 +64,15 @@ def test_a_segment_whose_message_was_lost_is_sent_again_once(job, outbox):
     assert outbox.sent == ["infer 1+0", "infer 2+0"]
 
 
+def test_after_a_machine_has_begun_afresh_everything_is_sent_at_once(job, outbox):
+    ledger.claim_segment(job.pk, 1)
+    ledger.begin_afresh()
+
+    sweep.sweep()
+
+    assert outbox.sent == ["infer 1+0", "infer 2+0"]
+
+
 def test_messages_that_all_wait_in_a_busy_queue_are_not_lost(job, outbox):
     outbox.waiting = 2
     due(job, LONG_AGO)

@@ -25,16 +25,17 @@ from apps.jobs.ledger.stages import (
     renew_stage,
 )
 from apps.jobs.ledger.upkeep import (
+    begin_afresh,
     expire_segment,
     expire_stage,
     note_sent,
     note_tidied,
     reassemble_when_done,
-    release_leases,
 )
 
 __all__ = [
     "Retry",
+    "begin_afresh",
     "cancel",
     "claim_segment",
     "claim_stage",
@@ -49,7 +50,6 @@ __all__ = [
     "note_tidied",
     "reassemble_when_done",
     "record_plan",
-    "release_leases",
     "renew_segment",
     "renew_stage",
     "retry",

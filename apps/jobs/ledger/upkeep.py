@@ -50,15 +50,15 @@ def reassemble_when_done(job_id: UUID) -> bool:
 
 
 @transaction.atomic
-def release_leases() -> int:
-    """No worker lives: all work in hand is free, and nobody failed; how many there were.
+def begin_afresh() -> None:
+    """No worker lives and no message is under way: all work is free, nobody has failed.
 
-    Only for who knows it: one machine before it starts the only workers there are.
+    Only for who knows it: one machine, before it starts the only queue and workers.
     """
-    free = {"lease_expires_at": None, "notify_at": now()}
-    jobs = Job.objects.filter(lease_expires_at__isnull=False).update(**free)
-    running = Segment.objects.filter(status=Segment.Status.RUNNING)
-    return jobs + running.update(status=Segment.Status.PENDING, **free)
+    due = {"lease_expires_at": None, "notify_at": now()}
+    Job.objects.filter(status__in=ACTIVE).update(**due)
+    undone = Segment.objects.filter(status__in=["pending", "running"])
+    undone.update(status=Segment.Status.PENDING, **due)
 
 
 def note_sent(job_id: UUID, indexes: Sequence[int] | None = None) -> None:

@@ -7,6 +7,7 @@ Ctrl-C, goes on with the same job; after a failure it retries it.
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from argparse import ArgumentParser
@@ -14,22 +15,26 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.db import InterfaceError, OperationalError, connections
+from django.db import InterfaceError, OperationalError
 from django.db.models import Sum
+from kombu.exceptions import KombuError
 from tqdm import tqdm
 
 from apps.jobs import local
 from apps.jobs.models import Job
 from contract.errors import StereoSpotError
 from contract.modes import Engine, StereoMode
-from stereospot.embedded import is_ready, is_running
+from stereospot.embedded import AlreadyRunsError, is_ready
 from stereospot.postgres import EmbeddedError
 from stereospot.stack import Stack, stop_when_told
 from stereospot.supervisor import KeepsDyingError
 
 POLL_SECONDS = 0.5
+GONE = (InterfaceError, OperationalError, KombuError, BotoCoreError, ClientError)
+"""What is raised once database or queue have stopped."""
 
 
 class Command(BaseCommand):
@@ -70,19 +75,17 @@ class Command(BaseCommand):
             ) from None
 
     def _convert(self, request: local.Request) -> None:
-        while True:
-            with _stack() as stack:
-                try:
-                    job = local.begin(request)
-                    self._follow(job, stack)
-                    self._finish(job, request)
-                except (InterfaceError, OperationalError):
-                    if stack is not None:
-                        raise
-                    # The stack was another command's, which is done: now it is ours.
-                    connections.close_all()
-                else:
-                    return
+        with _stack() as stack:
+            try:
+                job = local.begin(request)
+                self._follow(job, stack)
+                self._finish(job, request)
+            except GONE:
+                if stack is not None:
+                    raise
+                # The stack was another command's, which is done. We begin again with one
+                # of our own, and with nothing in memory of database and queue.
+                os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606
 
     def _follow(self, job: Job, stack: Stack | None) -> None:
         shown = ""
@@ -110,12 +113,13 @@ class Command(BaseCommand):
 @contextlib.contextmanager
 def _stack() -> Iterator[Stack | None]:
     """Ours for as long as it takes, or the one that runs already."""
-    while is_running(settings.DATA_DIR):
-        if is_ready(settings.DATA_DIR):
-            yield None
-            return
-        time.sleep(POLL_SECONDS)
-    with Stack() as stack:
+    with contextlib.ExitStack() as exits:
+        stack = None
+        while stack is None and not is_ready(settings.DATA_DIR):
+            try:
+                stack = exits.enter_context(Stack())
+            except AlreadyRunsError:  # it is starting, or stopping
+                time.sleep(POLL_SECONDS)
         yield stack
 
 
