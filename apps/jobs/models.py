@@ -11,7 +11,6 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.urls import reverse
 
-from contract.errors import ErrorCode
 from contract.frames import Picture, SegmentFrames
 from contract.keys import FinalKey, SegmentKey, SourceKey, StereoSegmentKey
 from contract.modes import Engine, StereoMode, StereoSettings
@@ -24,7 +23,6 @@ MODE_CHOICES = [
     (StereoMode.ANAGLYPH.value, "Red-cyan anaglyph"),
 ]
 ENGINE_CHOICES = [(Engine.PREVIEW.value, "Preview")]
-ERROR_CHOICES = [(code.value, code.value) for code in ErrorCode]
 
 
 STATUSES = [
@@ -78,7 +76,8 @@ class Job(models.Model):
     lease_expires_at = models.DateTimeField(null=True, editable=False)
     notify_at = models.DateTimeField(null=True, editable=False)
     """From when on the present stage's message counts as lost, if nobody has it."""
-    error_code = models.CharField(max_length=32, blank=True, choices=ERROR_CHOICES)
+    error_code = models.CharField(max_length=32, blank=True)
+    """A `contract.errors.ErrorCode`."""
     error_message = models.CharField(max_length=500, blank=True)
 
     film = models.JSONField(null=True, editable=False)
@@ -201,7 +200,8 @@ class Segment(models.Model):
     lease_expires_at = models.DateTimeField(null=True, editable=False)
     notify_at = models.DateTimeField(null=True, editable=False)
     """From when on its message counts as lost, if it is still pending."""
-    error_code = models.CharField(max_length=32, blank=True, choices=ERROR_CHOICES)
+    error_code = models.CharField(max_length=32, blank=True)
+    """A `contract.errors.ErrorCode`."""
     error_message = models.CharField(max_length=500, blank=True)
     frames_done = models.PositiveIntegerField(default=0)
     """Frames of its own converted so far by the present attempt."""
