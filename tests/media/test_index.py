@@ -151,3 +151,24 @@ def test_an_index_takes_no_more_memory_than_its_numbers(tmp_path):
     tracemalloc.stop()
     # The packets themselves take several times that.
     assert peak < 150 * index.frame_count + 100_000
+
+
+def test_a_recording_whose_clock_starts_again_is_refused_with_advice(source, tmp_path):
+    twice = tmp_path / "twice.ts"
+    twice.write_bytes(source("a transport stream with open gops").read_bytes() * 2)
+
+    with pytest.raises(StereoSpotError, match="export it as one film") as raised:
+        build_index(twice)
+
+    assert raised.value.code is ErrorCode.UNSUPPORTED_VIDEO
+
+
+def test_a_mezzanine_of_an_interlaced_film_is_still_interlaced(source, tmp_path):
+    path = source("interlaced broadcast")
+    facts = probe(path, Limits())
+
+    prepared = prepare(path, facts, tmp_path, Wishes(most_extra=-1))
+
+    assert facts.interlaced
+    with av.open(str(prepared.path)) as container:
+        assert all(frame.interlaced_frame for frame in container.decode(video=0))

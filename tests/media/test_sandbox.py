@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,12 @@ def slow(seconds: float) -> None:
 
 def crash(number: int) -> None:
     os.kill(os.getpid(), number)
+
+
+def leave_a_child(pid_file: Path) -> None:
+    child = subprocess.Popen(["sleep", "60"])
+    pid_file.write_text(str(child.pid))
+    time.sleep(60)
 
 
 def chatty() -> str:
@@ -169,3 +176,13 @@ def test_a_daemonic_worker_may_use_the_sandbox():
 
     assert queue.get(timeout=60) == "filmfilm"
     worker.join(timeout=10)
+
+
+def test_what_it_has_started_ends_with_it(tmp_path):
+    pid_file = tmp_path / "pid"
+
+    with pytest.raises(StereoSpotError, match="longer than"):
+        call(Allowance(seconds=3), leave_a_child, pid_file)
+
+    status = Path(f"/proc/{pid_file.read_text()}/status")
+    assert not status.exists() or "zombie" in status.read_text()

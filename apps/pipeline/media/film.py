@@ -13,6 +13,8 @@ _H264_LIMIT = 4096
 """Widest and highest picture that hardware decoders of H.264 take."""
 _USUAL_RATE = (25, 1)
 """Frames per second to assume where the source does not tell."""
+_MATRICES = frozenset({1, 4, 5, 6, 7, 9, 10})
+"""Code points of ISO/IEC 23091-2 whose matrix the engines know."""
 _GOP_SECONDS = 2
 """Between keyframes: how far a player may have to decode to seek."""
 
@@ -86,6 +88,18 @@ def picture_for(film: Film, mode: StereoMode) -> Picture:
         color_range=film.color_range,
         color_primaries=film.color_primaries,
         color_trc=film.color_trc,
-        color_space=film.color_space,
+        color_space=_matrix(film),
         hdr=film.hdr,
     )
+
+
+def _matrix(film: Film) -> int:
+    """Code point of the matrix that our pictures are made with, always said.
+
+    Pictures are made as 4:2:0, whatever the source was, and RGB (0) has no place there.
+    What is not said, players guess by the size, and both eyes have another size than one.
+    """
+    if film.color_space in _MATRICES:
+        return film.color_space
+    is_high_definition = film.width >= 1280 or film.height > 576
+    return 1 if is_high_definition else 6

@@ -86,6 +86,7 @@ def build_index(path: Path) -> Index:
     try:
         with open_media(path) as container:
             index = _read(container)
+        _refuse_a_clock_that_restarts(index)
         return _compared_with_decoder(path, index)
     except av.error.FFmpegError as error:
         raise StereoSpotError(
@@ -151,6 +152,17 @@ def _fault(
     if len(shown) == 0:
         return "an edit list hides every frame"
     return None
+
+
+def _refuse_a_clock_that_restarts(index: Index) -> None:
+    """Recordings put end to end: their times say nothing of when frames are shown."""
+    dated = index.dts[index.dts != UNDATED]
+    if (np.diff(dated) * index.time_base < -1).any():
+        raise StereoSpotError(
+            ErrorCode.UNSUPPORTED_VIDEO,
+            "The clock of this recording starts again in the middle: "
+            "export it as one film and upload that.",
+        )
 
 
 def _compared_with_decoder(path: Path, index: Index) -> Index:

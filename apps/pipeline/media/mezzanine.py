@@ -16,7 +16,7 @@ from apps.pipeline.media.tools import local_input, run_ffmpeg
 
 _X264_FORMATS: Final = frozenset(
     f"yuv{layout}p{depth}" for layout in ("420", "422", "444") for depth in ("", "10le")
-)
+) | {"yuvj420p", "yuvj422p", "yuvj444p"}
 """What x264 encodes without conversion, in even sizes; FFV1 takes the rest."""
 _SECONDS_PER_SECOND: Final = 60
 """Time limit per second of film: 4K on two cores takes about ten."""
@@ -39,15 +39,20 @@ def make_mezzanine(source: Path, film: Film, directory: Path) -> Path:
     ticks = film.time_base[1]
     while ticks < 10_000:
         ticks *= 10
+    stream = stream.filter("setpts", _RISING)
+    encoder = _encoder(film)
+    if encoder["pix_fmt"] != film.pixel_format:
+        # FFV1 has no full-range formats, and ffmpeg would squeeze the range unasked.
+        stream = stream.filter("scale", in_range="full", out_range="full")
     run_ffmpeg(
-        stream.filter("setpts", _RISING).output(
+        stream.output(
             str(target),
             fps_mode="passthrough",
             enc_time_base="{}/{}".format(*film.time_base),
             avoid_negative_ts="disabled",
             video_track_timescale=ticks,
             movie_timescale=MOVIE_TIMESCALE,
-            **_encoder(film),
+            **encoder,
         ),
         seconds=max(_LEAST_SECONDS, _SECONDS_PER_SECOND * film.duration),
     )
@@ -63,7 +68,10 @@ def _encoder(film: Film) -> dict[str, str | int]:
             "preset": "ultrafast",
             "qp": 0,
             "bf": 0,
+            # Without, the worker would not know that there are fields to weave.
+            **({"flags": "+ilme+ildct"} if film.interlaced else {}),
             # Objects begin at keyframes: one a second wastes little on either side.
             "g": max(1, round(film.frames_per_second)),
         }
-    return {"c:v": "ffv1", "pix_fmt": film.pixel_format, "level": 3, "g": 1}
+    pixel_format = film.pixel_format.replace("yuvj", "yuv")
+    return {"c:v": "ffv1", "pix_fmt": pixel_format, "level": 3, "g": 1}

@@ -19,7 +19,7 @@ from av.container import InputContainer
 from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import PositiveFloat, PositiveInt, ValidationError
 
 from apps.pipeline.media.containers import (
     codec_name,
@@ -193,7 +193,10 @@ def _hdr(frame: VideoFrame) -> HdrMetadata | None:
     )
     if master_display is None and max_cll is None:
         return None
-    return HdrMetadata(master_display=master_display, max_cll=max_cll)
+    try:
+        return HdrMetadata(master_display=master_display, max_cll=max_cll)
+    except ValidationError:  # numbers that no screen has: better none than such
+        return None
 
 
 def _side_data(frame: VideoFrame, name: str) -> bytes | None:

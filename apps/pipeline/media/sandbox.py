@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from threading import Event, Timer
 from typing import IO, Final, TypeVar, TypeVarTuple
 
@@ -108,6 +108,8 @@ class _Child:
             # A file never fills up and blocks, as a pipe that nobody reads would.
             stderr=complaints,
             env=_environment(),
+            # A group of its own: what it has started ends with it.
+            start_new_session=True,
         )
         self._say(request.model_dump_json().encode())
 
@@ -129,7 +131,7 @@ class _Child:
         return answer
 
     def end(self) -> None:
-        self._process.kill()
+        self._kill()
         # Closes the pipes, too.
         self._process.communicate()
 
@@ -145,7 +147,11 @@ class _Child:
 
     def _stop(self) -> None:
         self._is_late.set()
-        self._process.kill()
+        self._kill()
+
+    def _kill(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def _lost(self) -> StereoSpotError:
         status = self._process.wait()

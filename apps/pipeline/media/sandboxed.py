@@ -17,10 +17,13 @@ from typing import IO, Any, Final, get_args, get_origin, get_type_hints
 
 from pydantic import JsonValue, PositiveInt, TypeAdapter
 
+from apps.pipeline.media.tools import die_with_parent
 from contract.errors import ErrorCode, StereoSpotError
 from contract.modes import Payload
 
 NEXT: Final = b"next"
+_GRACE: Final = 5
+"""Seconds of processor time between the signal that tells why and the kill."""
 """What the outside says when it wants a result."""
 
 
@@ -87,6 +90,8 @@ def main() -> None:
     # Whatever a library prints must not end up among the answers.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    # Nobody would look at the clock any more if the worker were killed.
+    die_with_parent()
     request = Request.model_validate_json(sys.stdin.buffer.readline())
     _limit(request)
     try:
@@ -107,9 +112,11 @@ def _limit(request: Request) -> None:
         (resource.RLIMIT_CORE, 0),
     ):
         _, most = resource.getrlimit(name)
+        # Of processor time the soft limit is told apart, by its signal, from a kill.
+        hard = value + _GRACE if name == resource.RLIMIT_CPU else value
         if most != resource.RLIM_INFINITY:
-            value = min(value, most)
-        resource.setrlimit(name, (value, value))
+            value, hard = min(value, most), min(hard, most)
+        resource.setrlimit(name, (value, hard))
 
 
 def _answer_requests(request: Request, answers: IO[bytes]) -> None:

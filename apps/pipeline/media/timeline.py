@@ -47,7 +47,8 @@ class Timeline:
     @property
     def _usual(self) -> int:
         steps = np.diff(self.pts[-32:])
-        return int(np.median(steps)) if len(steps) else 0
+        # Of a film of one frame nothing is known: a 25th of a second, as for film.
+        return int(np.median(steps)) if len(steps) else round(1 / (25 * self.time_base))
 
 
 def core_times(frames: Sequence[SegmentFrames]) -> NDArray[np.int64]:

@@ -7,9 +7,11 @@ whatever this machine can read.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -40,6 +42,7 @@ FORMATS: Final = (
 )
 """Demuxers we open. The audio ones let us say that a file has no picture."""
 
+_PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 _OLDEST: Final = (5, 1)
 """First version with `-fps_mode`."""
 _BROKEN: Final = (7, 0)
@@ -132,7 +135,11 @@ def run_ffmpeg(stream: Any, *, seconds: float) -> None:
     )
     try:
         done = subprocess.run(
-            arguments, capture_output=True, check=False, timeout=seconds
+            arguments,
+            capture_output=True,
+            check=False,
+            timeout=seconds,
+            preexec_fn=die_with_parent,
         )
     except subprocess.TimeoutExpired as error:
         raise StereoSpotError(
@@ -142,6 +149,12 @@ def run_ffmpeg(stream: Any, *, seconds: float) -> None:
         ) from error
     if done.returncode != 0:
         raise _failure(done.stderr.decode(errors="replace"))
+
+
+def die_with_parent() -> None:
+    """Ask Linux to kill this process once the one that started it is gone."""
+    if prctl := getattr(ctypes.CDLL(None), "prctl", None):
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def media_failure(

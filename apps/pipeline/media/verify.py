@@ -35,9 +35,11 @@ def verify_segment(
             size = mode.packed_size(picture.eye_width, picture.eye_height)
             codec = codec_name(stream)
             _require(codec == picture.codec, f"its codec is {codec}")
+            # libavcodec's old names for full range, which the tag says as well.
+            pixel_format = (context.pix_fmt or "").replace("yuvj", "yuv")
             _require(
-                context.pix_fmt == picture.pixel_format,
-                f"its pixel format is {context.pix_fmt}",
+                pixel_format == picture.pixel_format,
+                f"its pixel format is {pixel_format}",
             )
             _require(
                 (context.width, context.height) == size,
