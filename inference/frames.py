@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator, Iterable, Iterator
 from functools import partial
 from itertools import chain
@@ -11,6 +12,8 @@ import av
 import numpy as np
 import torch
 from av import FFmpegError, VideoFrame
+from av.container import InputContainer
+from av.error import InvalidDataError
 from av.filter import Graph
 from av.video.stream import VideoStream
 from torch import Tensor
@@ -19,6 +22,12 @@ from contract.errors import ErrorCode, StereoSpotError
 from contract.frames import Picture, SegmentFrames
 from inference.colour import Colours, Planes
 
+log = logging.getLogger(__name__)
+
+DAMAGED_ONE_IN = 10
+"""Most frames that may be damaged: one of so many listed. Ordinary recordings have a few;
+where there are more, it is the segment object that is wrong."""
+
 
 def read_frames(
     source: Path, frames: SegmentFrames, picture: Picture
@@ -26,7 +35,7 @@ def read_frames(
     """The listed frames of a segment object, in order: [3, H, W] uint16, R, G, B.
 
     Upright, deinterlaced, padded to even sizes, full range. Frames that are not listed
-    are dropped. Raises UNREADABLE_SEGMENT when one is missing, broken or of another size.
+    are dropped. Raises UNREADABLE_SEGMENT when too many are missing or broken, or one has another size.
     """
     colours = Colours(picture)
     try:
@@ -37,7 +46,7 @@ def read_frames(
                 raise _unreadable("has no video")
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
-            listed = _listed(container.decode(stream), frames)
+            listed = _listed(_decoded(container, stream), frames)
             if picture.deinterlace:
                 listed = _deinterlaced(listed, stream)
             for frame in listed:
@@ -47,25 +56,44 @@ def read_frames(
         raise _unreadable(f"cannot be decoded: {error.strerror}") from error
 
 
+def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    """Frames of the object; damaged packets give none, as in a player."""
+    for packet in container.demux(stream):
+        try:
+            yield from stream.decode(packet)
+        except InvalidDataError as error:
+            log.warning("a damaged packet gives no frame: %s", error.strerror)
+
+
 def _listed(
     decoded: Iterable[VideoFrame], frames: SegmentFrames
 ) -> Iterator[VideoFrame]:
+    """The frames at the listed times; for a few damaged ones the one before stands in."""
     tick = frames.seconds_per_tick
+    damaged = len(frames.pts) // DAMAGED_ONE_IN
     found = 0
+    last: VideoFrame | None = None
     for frame in decoded:
         if frame.pts is None or frame.time_base is None:
             raise _unreadable("has frames without timestamps")
-        late = frame.pts * frame.time_base - frames.pts[found] * tick
         # A container's clock, if coarser, rounds by half of its own tick.
         tolerance = max(tick, frame.time_base) / 2
-        if late > tolerance:
-            break
-        if late >= -tolerance:
-            yield frame
+        shown = frame.pts * frame.time_base
+        while found < len(frames.pts) and shown - frames.pts[found] * tick > tolerance:
+            if damaged == 0:
+                raise _unreadable(f"lacks frame {found + 1} of {len(frames.pts)}")
+            damaged -= 1
+            yield last or frame
             found += 1
-            if found == len(frames.pts):
-                return
-    raise _unreadable(f"lacks frame {found + 1} of {len(frames.pts)}")
+        if found == len(frames.pts):
+            return
+        if shown - frames.pts[found] * tick >= -tolerance:
+            yield frame
+            last = frame
+            found += 1
+    if last is None or len(frames.pts) - found > damaged:
+        raise _unreadable(f"lacks frame {found + 1} of {len(frames.pts)}")
+    yield from [last] * (len(frames.pts) - found)
 
 
 def _deinterlaced(

@@ -48,7 +48,7 @@ def test_a_container_with_a_coarser_clock_is_matched_to_the_source_s(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "pts", [(0, 3003, 6006, 9009), (0, 1, 3003), (*VARIABLE, 99_999)]
+    "pts", [(0, 3003, 6006, 9009), (0, 1, 3003), (*VARIABLE, 99_999, 100_000)]
 )
 def test_a_missing_frame_is_an_unreadable_segment(tmp_path, pts):
     source = film(tmp_path / "film.mp4", VARIABLE)
@@ -57,6 +57,30 @@ def test_a_missing_frame_is_an_unreadable_segment(tmp_path, pts):
         read(source, manifest(pts))
 
     assert caught.value.code is ErrorCode.UNREADABLE_SEGMENT
+
+
+def test_for_a_few_damaged_frames_the_one_before_stands_in(tmp_path):
+    whole = tuple(range(40))
+    source = film(tmp_path / "film.mp4", tuple(n for n in whole if n not in (7, 8, 39)))
+
+    frames = read(source, manifest(whole))
+
+    shown = numbers(frames)
+    assert len(shown) == 40
+    assert shown[6] == shown[7] == shown[8] != shown[9]
+    assert shown[38] == shown[39]
+
+
+def test_a_damaged_packet_costs_a_few_frames_and_not_the_segment(tmp_path):
+    source = film(tmp_path / "film.mp4", tuple(range(40)), bf="0")
+    with av.open(str(source)) as container:
+        packets = [p for p in container.demux(video=0) if p.size]
+    data = bytearray(source.read_bytes())
+    at, size = packets[20].pos, packets[20].size
+    data[at + 8 : at + size] = b"\xff" * (size - 8)
+    source.write_bytes(data)
+
+    assert len(read(source, manifest(tuple(range(40))))) == 40
 
 
 def test_what_is_no_film_is_an_unreadable_segment(tmp_path):
