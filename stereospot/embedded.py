@@ -114,7 +114,7 @@ def is_running(data_dir: Path) -> bool:
     """Whether somebody holds the `Services` of this data directory."""
     with (data_dir / "lock").open("a") as lock:
         # Shared, so that two who ask do not take each other for the holder.
-        return not _is_taken(lock, fcntl.LOCK_SH)
+        return not _take(lock, fcntl.LOCK_SH)
 
 
 def is_ready(data_dir: Path) -> bool:
@@ -125,15 +125,15 @@ def is_ready(data_dir: Path) -> bool:
 def _lock(data_dir: Path) -> IO[str] | None:
     lock = (data_dir / "lock").open("a")
     for _ in range(20):  # somebody may be asking `is_running` just now
-        if _is_taken(lock, fcntl.LOCK_EX):
+        if _take(lock, fcntl.LOCK_EX):
             return lock
         time.sleep(0.05)
     lock.close()
     return None
 
 
-def _is_taken(lock: IO[str], kind: int) -> bool:
-    """Whether the lock could be taken; not waited for."""
+def _take(lock: IO[str], kind: int) -> bool:
+    """Take the lock if that needs no waiting; whether it did."""
     try:
         fcntl.flock(lock, kind | fcntl.LOCK_NB)
     except BlockingIOError:

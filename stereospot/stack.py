@@ -7,6 +7,7 @@ started beside the embedded queue only: those of another broker run elsewhere.
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import time
 from typing import Self
@@ -110,5 +111,8 @@ def stop_when_told() -> None:
 def conversions() -> int:
     """How many segments this machine converts at once, by its cores and memory."""
     memory = psutil.virtual_memory().total
-    cores = len(psutil.Process().cpu_affinity() or [0])
+    try:  # a container may have fewer than the machine
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS
+        cores = os.cpu_count() or 1
     return max(1, min(cores, memory // MEMORY_PER_CONVERSION))

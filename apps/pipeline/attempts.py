@@ -6,6 +6,7 @@ The edge where exceptions become facts of the ledger. Nothing below it has a bro
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -77,7 +78,7 @@ def _as_failure(error: Exception) -> StereoSpotError:
         )
     ours = failure.code.blame is Blame.OURS
     log.log(
-        40 if ours else 30,
+        logging.ERROR if ours else logging.WARNING,
         "attempt failed",
         code=failure.code.value,
         reason=failure.message,

@@ -1,8 +1,8 @@
 """Look at every job that should move, and send again what it waits for in vain.
 
-For each state there is a proof of life: a lease that is renewed, or a message that is
-younger than a delivery takes or waits in a queue that is not empty. Where neither is,
-the message was lost or its worker died.
+For each state there is a proof of life: a lease that is renewed, a message that is
+younger than a delivery takes, or a queue that holds as many messages as are expected.
+Where none is, a message was lost or a worker died.
 """
 
 from __future__ import annotations
@@ -29,8 +29,7 @@ LOCK = 0x53_53_57_50
 BATCH = 500
 """Most rows of a kind that one sweep treats; the next one goes on."""
 PATIENCE = timedelta(minutes=15)
-"""How long a message may wait in a queue that is not empty before it counts as lost."""
-
+"""How long a message may wait in a queue that holds fewer than are expected."""
 ARRIVAL = timedelta(minutes=5)
 """How long after its job's row a source may still be on its way into the store."""
 

@@ -68,6 +68,11 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         except StereoSpotError as error:
             raise CommandError(f"{error} [{error.code}]") from error
+        except GONE as error:
+            raise CommandError(
+                "Database or queue do not answer; whoever runs them must look: "
+                f"{str(error).splitlines()[0]}"
+            ) from error
         except KeyboardInterrupt:
             raise CommandError(
                 "Interrupted. The same command goes on where it stopped.",
