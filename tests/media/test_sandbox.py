@@ -14,10 +14,10 @@ import pytest
 
 from apps.pipeline.media.prepare import Wishes, prepare, split_prepared
 from apps.pipeline.media.probe import Limits, probe
-from apps.pipeline.media.sandbox import Allowance, call, iterate
+from apps.pipeline.media.sandbox import Allowance, Sandbox
 from contract.errors import ErrorCode, StereoSpotError
 
-ENOUGH = Allowance(memory=6 << 30, seconds=60)
+ENOUGH = Sandbox(Allowance(memory=6 << 30, seconds=60))
 
 
 def double(text: str, times: int) -> str:
@@ -61,24 +61,24 @@ def count(folder: Path, most: int) -> Iterator[int]:
         yield number
 
 
-def failure(allowance: Allowance, function, *args) -> StereoSpotError:
+def failure(sandbox: Sandbox, function, *args) -> StereoSpotError:
     with pytest.raises(StereoSpotError) as raised:
-        call(allowance, function, *args)
+        sandbox.call(function, *args)
     return raised.value
 
 
 def test_a_result_comes_back_however_big_it_is():
-    assert call(ENOUGH, double, "film ", 2_000_000) == "film " * 2_000_000
+    assert ENOUGH.call(double, "film ", 2_000_000) == "film " * 2_000_000
 
 
 def test_an_argument_may_be_big_too():
     text = "film " * 1_000_000
 
-    assert call(ENOUGH, double, text, 1) == text
+    assert ENOUGH.call(double, text, 1) == text
 
 
 def test_what_a_library_prints_is_no_answer():
-    assert call(ENOUGH, chatty) == "an answer"
+    assert ENOUGH.call(chatty) == "an answer"
 
 
 def test_an_error_arrives_as_itself(tmp_path):
@@ -93,15 +93,15 @@ def test_an_error_arrives_as_itself(tmp_path):
 def test_a_film_is_probed_in_the_sandbox_as_outside(source):
     given = source("hdr10 in mkv")
 
-    assert call(ENOUGH, probe, given, Limits()) == probe(given, Limits())
+    assert ENOUGH.call(probe, given, Limits()) == probe(given, Limits())
 
 
 def test_a_film_is_chunked_in_the_sandbox(source, tmp_path):
     given = source("hdr10 in mkv")
     film = probe(given, Limits())
 
-    prepared = call(ENOUGH, prepare, given, film, tmp_path, Wishes(target_seconds=1))
-    parts = iterate(ENOUGH, split_prepared, prepared, tmp_path)
+    prepared = ENOUGH.call(prepare, given, film, tmp_path, Wishes(target_seconds=1))
+    parts = ENOUGH.iterate(split_prepared, prepared, tmp_path)
     number, path, frames = next(parts)
     parts.close()
 
@@ -110,7 +110,7 @@ def test_a_film_is_chunked_in_the_sandbox(source, tmp_path):
 
 
 def test_too_much_memory_ends_only_the_sandbox():
-    error = failure(Allowance(memory=1 << 30, seconds=60), hungry, 2 << 30)
+    error = failure(Sandbox(Allowance(memory=1 << 30, seconds=60)), hungry, 2 << 30)
 
     assert error.code is ErrorCode.TOO_LARGE
     assert "memory" in error.message
@@ -119,16 +119,38 @@ def test_too_much_memory_ends_only_the_sandbox():
 def test_too_much_time_ends_only_the_sandbox():
     begun = time.monotonic()
 
-    error = failure(Allowance(seconds=1), slow, 60)
+    error = failure(Sandbox(Allowance(seconds=1)), slow, 60)
 
     assert error.code is ErrorCode.TOO_LARGE
     assert time.monotonic() - begun < 30
 
 
-def test_too_big_a_file_ends_only_the_sandbox(tmp_path):
-    allowance = Allowance(file_size=1_000_000)
+def test_a_caller_that_no_longer_wants_the_answer_ends_the_process(tmp_path):
+    pid_file = tmp_path / "pid"
 
-    error = failure(allowance, fill, tmp_path / "big", 2_000_000)
+    def check() -> None:
+        if pid_file.exists() and pid_file.read_text():
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        Sandbox(Allowance(seconds=60), check).call(leave_a_child, pid_file)
+
+    status = Path(f"/proc/{pid_file.read_text()}/status")
+    assert not status.exists() or "zombie" in status.read_text()
+
+
+def test_an_answer_without_an_end_is_not_kept(monkeypatch):
+    monkeypatch.setattr("apps.pipeline.media.sandbox._LONGEST", 1_000_000)
+
+    error = failure(ENOUGH, double, "film ", 2_000_000)
+
+    assert error.code is ErrorCode.TOO_LARGE
+
+
+def test_too_big_a_file_ends_only_the_sandbox(tmp_path):
+    small = Sandbox(Allowance(file_size=1_000_000))
+
+    error = failure(small, fill, tmp_path / "big", 2_000_000)
 
     assert error.code is ErrorCode.TOO_LARGE
     assert "disk" in error.message
@@ -154,7 +176,7 @@ def test_a_mistake_of_ours_is_ours_and_keeps_its_traceback():
 
 
 def test_results_are_made_only_when_they_are_asked_for(tmp_path):
-    numbers = iterate(ENOUGH, count, tmp_path, 5)
+    numbers = ENOUGH.iterate(count, tmp_path, 5)
 
     first = [next(numbers), next(numbers)]
     time.sleep(0.3)
@@ -165,7 +187,7 @@ def test_results_are_made_only_when_they_are_asked_for(tmp_path):
 
 
 def in_a_daemon(queue) -> None:
-    queue.put(call(ENOUGH, double, "film", 2))
+    queue.put(ENOUGH.call(double, "film", 2))
 
 
 def test_a_daemonic_worker_may_use_the_sandbox():
@@ -182,7 +204,7 @@ def test_what_it_has_started_ends_with_it(tmp_path):
     pid_file = tmp_path / "pid"
 
     with pytest.raises(StereoSpotError, match="longer than"):
-        call(Allowance(seconds=3), leave_a_child, pid_file)
+        Sandbox(Allowance(seconds=3)).call(leave_a_child, pid_file)
 
     status = Path(f"/proc/{pid_file.read_text()}/status")
     assert not status.exists() or "zombie" in status.read_text()

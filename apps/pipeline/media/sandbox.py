@@ -20,7 +20,9 @@ import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
-from threading import Event, Timer
+from dataclasses import dataclass
+from select import POLLIN, poll
+from time import monotonic
 from typing import IO, Final, TypeVar, TypeVarTuple
 
 from pydantic import PositiveInt
@@ -36,6 +38,10 @@ _KEPT: Final = ("PATH", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH")
 """Variables of the environment that a sandboxed process is given."""
 _TOLD: Final = 4000
 """Last bytes of a lost process's complaints to keep, for the log."""
+_LOOK: Final = 0.2
+"""Seconds between two looks at whether the caller still wants the answer."""
+_LONGEST: Final = 64 << 20
+"""Bytes of one answer; a manifest of a day of film has less."""
 
 
 class Allowance(Payload):
@@ -49,28 +55,40 @@ class Allowance(Payload):
     """Bytes of any file it writes."""
 
 
-def call(allowance: Allowance, function: Callable[[*Ts], T], *args: *Ts) -> T:
-    """What the function returns; raises StereoSpotError: its own, or one about its end.
+def _go_on() -> None:
+    """Nobody stops it."""
 
-    The function is one that a module defines at its top, with a typed signature.
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """Runs functions, each in a process of its own.
+
+    A function is one that a module defines at its top, with a typed signature.
     """
-    answers: Generator[T] = _answers(allowance, function, args)
-    with closing(answers):
-        return next(answers)
 
+    allowance: Allowance
+    check: Callable[[], None] = _go_on
+    """Called several times a second; what it raises ends the process and is raised."""
 
-def iterate(
-    allowance: Allowance, function: Callable[[*Ts], Iterator[T]], *args: *Ts
-) -> Generator[T]:
-    """Yield what the function yields, each made only when it is asked for."""
-    answers: Generator[T] = _answers(allowance, function, args)
-    with closing(answers):
-        yield from answers
+    def call(self, function: Callable[[*Ts], T], *args: *Ts) -> T:
+        """What it returns; raises StereoSpotError: its own, or one about its end."""
+        answers: Generator[T] = _answers(self, function, args)
+        with closing(answers):
+            return next(answers)
+
+    def iterate(
+        self, function: Callable[[*Ts], Iterator[T]], *args: *Ts
+    ) -> Generator[T]:
+        """Yield what it yields, each made only when it is asked for."""
+        answers: Generator[T] = _answers(self, function, args)
+        with closing(answers):
+            yield from answers
 
 
 def _answers(
-    allowance: Allowance, function: Callable[..., object], args: tuple[object, ...]
+    sandbox: Sandbox, function: Callable[..., object], args: tuple[object, ...]
 ) -> Generator[T]:
+    allowance = sandbox.allowance
     signature = Signature.of(function)
     request = Request(
         function=f"{function.__module__}:{function.__qualname__}",
@@ -81,7 +99,7 @@ def _answers(
         file_size=allowance.file_size,
     )
     with tempfile.TemporaryFile() as complaints:
-        child = _Child(request, allowance, complaints)
+        child = _Child(request, sandbox, complaints)
         try:
             while (answer := child.ask()).is_result:
                 result: T = signature.load_result(answer.result)
@@ -96,11 +114,13 @@ class _Child:
     """The process, seen from outside."""
 
     def __init__(
-        self, request: Request, allowance: Allowance, complaints: IO[bytes]
+        self, request: Request, sandbox: Sandbox, complaints: IO[bytes]
     ) -> None:
-        self._allowance = allowance
+        self._seconds = sandbox.allowance.seconds
+        self._check = sandbox.check
         self._complaints = complaints
-        self._is_late = Event()
+        self._is_late = False
+        self._unread = b""
         self._process = subprocess.Popen(
             [sys.executable, "-m", "apps.pipeline.media.sandboxed"],
             stdin=subprocess.PIPE,
@@ -115,15 +135,9 @@ class _Child:
 
     def ask(self) -> Answer:
         """The next answer that is no error; raises StereoSpotError for one that is."""
-        timer = Timer(self._allowance.seconds, self._stop)
-        timer.start()
-        try:
-            self._say(NEXT)
-            answers = self._process.stdout
-            line = b"" if answers is None else answers.readline()
-        finally:
-            timer.cancel()
-        if not line.endswith(b"\n"):
+        self._say(NEXT)
+        line = self._line()
+        if line is None:
             raise self._lost()
         answer = Answer.model_validate_json(line)
         if answer.code is not None:
@@ -145,9 +159,32 @@ class _Child:
             # It has ended; reading its answer tells how.
             return
 
-    def _stop(self) -> None:
-        self._is_late.set()
-        self._kill()
+    def _line(self) -> bytes | None:
+        """The next whole line; None when the process was lost before it."""
+        deadline = monotonic() + self._seconds
+        pieces, length = [self._unread], 0
+        while b"\n" not in pieces[-1]:
+            self._check()
+            self._is_late = monotonic() > deadline
+            if self._is_late or length > _LONGEST:
+                self._kill()
+                return None
+            if (more := self._read()) is None:
+                continue
+            if not more:
+                return None
+            pieces.append(more)
+            length += len(more)
+        line, _, self._unread = b"".join(pieces).partition(b"\n")
+        return line
+
+    def _read(self) -> bytes | None:
+        """What it has said; nothing at its end, None when it is silent for a while."""
+        assert self._process.stdout is not None  # noqa: S101 (it was opened as a pipe)
+        answers = self._process.stdout.fileno()
+        silence = poll()  # select knows no file numbers beyond 1024
+        silence.register(answers, POLLIN)
+        return os.read(answers, 1 << 20) if silence.poll(1000 * _LOOK) else None
 
     def _kill(self) -> None:
         with suppress(ProcessLookupError):
@@ -155,10 +192,10 @@ class _Child:
 
     def _lost(self) -> StereoSpotError:
         status = self._process.wait()
-        if self._is_late.is_set() or status == -signal.SIGXCPU:
+        if self._is_late or status == -signal.SIGXCPU:
             error = StereoSpotError(
                 ErrorCode.TOO_LARGE,
-                f"Reading this film took longer than {self._allowance.seconds} s: "
+                f"Reading this film took longer than {self._seconds} s: "
                 "upload it in parts or in a smaller size.",
             )
         elif status == -signal.SIGKILL:
