@@ -22,7 +22,7 @@ run: $(VENV)/run ## The whole stack at http://localhost:8000
 
 .PHONY: test
 test: $(VENV)/dev ## The whole suite
-	@$(BIN)/python -m pytest --numprocesses 2
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 .PHONY: check
 check: $(VENV)/dev ## Style, types, imports, migrations, Django's own checks

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stereospot.embedded import Addresses
+from tests.faulty_sqs import FaultySqs
+from tests.workers.harness import Farm
+
+MakeFarm = Callable[..., Farm]
+
+
+@pytest.fixture(scope="module")
+def sqs_port() -> int:
+    """Of the good SQS of this session."""
+    return Addresses.of(Path(os.environ["STEREOSPOT_DATA_DIR"])).sqs_port
+
+
+@pytest.fixture(scope="module")
+def sqs(sqs_port: int) -> Iterator[FaultySqs]:
+    with FaultySqs(f"http://127.0.0.1:{sqs_port}") as faulty:
+        yield faulty
+
+
+@contextmanager
+def _farms(folders: pytest.TempPathFactory, port: int, good: int) -> Iterator[MakeFarm]:
+    with ExitStack() as stack:
+
+        def make(**options: Any) -> Farm:
+            farm = Farm(folders.mktemp("farm"), port, good, **options)
+            stack.callback(farm.stop)
+            return farm
+
+        yield make
+
+
+@pytest.fixture
+def make_farm(
+    sqs: FaultySqs, sqs_port: int, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MakeFarm]:
+    """A new queue whose workers talk to the faulty SQS, until the test ends."""
+    with _farms(tmp_path_factory, sqs.port, sqs_port) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def make_shared_farm(
+    sqs: FaultySqs, sqs_port: int, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MakeFarm]:
+    """The same for all tests of a module."""
+    with _farms(tmp_path_factory, sqs.port, sqs_port) as make:
+        yield make

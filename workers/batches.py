@@ -1,0 +1,151 @@
+"""`publish_batch()`: what is published inside goes out ten messages a call."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from celery.exceptions import Ignore
+
+logger = logging.getLogger(__name__)
+
+# Limits of SendMessageBatch.
+MOST_ENTRIES = 10
+MOST_BYTES = 1024 * 1024
+# Seconds before each further attempt at the entries that SQS did not take.
+PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)
+
+Entry = dict[str, Any]
+
+
+class PublishError(Exception):
+    """SQS did not take some of the messages, after several attempts."""
+
+    def __init__(self, unsent: int, total: int, reason: str):
+        super().__init__(f"SQS did not take {unsent} of {total} messages: {reason}")
+        self.unsent = unsent
+
+
+class Batch:
+    """Messages that wait for the end of a block, by queue."""
+
+    def __init__(self) -> None:
+        self._queues: defaultdict[str, list[Entry]] = defaultdict(list)
+        self._clients: dict[str, Any] = {}
+
+    def add(self, client: Any, queue_url: str, entry: Entry) -> None:
+        self._clients[queue_url] = client
+        self._queues[queue_url].append(entry)
+
+    def send(self) -> None:
+        """Send all of them.
+
+        Raises PublishError, after everything else went out, if SQS refuses some.
+        """
+        total = sum(map(len, self._queues.values()))
+        unsent, reason = 0, ""
+        for url, entries in self._queues.items():
+            for part in _parts(entries):
+                left, why = _send(self._clients[url], url, part)
+                unsent, reason = unsent + left, why or reason
+        if unsent:
+            raise PublishError(unsent, total, reason)
+
+
+class Collecting:
+    """A boto client whose messages wait in a batch; everything else it does at once."""
+
+    def __init__(self, client: Any, batch: Batch):
+        self._client = client
+        self._batch = batch
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def send_message(self, *, QueueUrl: str, **entry: Any) -> None:
+        self._batch.add(self._client, QueueUrl, entry)
+
+
+_current: ContextVar[Batch | None] = ContextVar("sqs_batch", default=None)
+
+
+def collecting(client: Any) -> Any:
+    """The client, or inside `publish_batch()` one that collects what it should send."""
+    batch = _current.get()
+    return client if batch is None else Collecting(client, batch)
+
+
+@contextmanager
+def publish_batch() -> Iterator[None]:
+    """Publish all that is published inside at the block's end, ten messages a call.
+
+    A block that ends by an exception publishes nothing, except by `Ignore`: so ends
+    `Task.replace()`, after it has published. Raises PublishError if SQS did not take all.
+    """
+    batch = Batch()
+    token = _current.set(batch)
+    try:
+        yield
+    except Ignore:
+        batch.send()
+        raise
+    else:
+        batch.send()
+    finally:
+        _current.reset(token)
+
+
+def _parts(entries: list[Entry]) -> Iterator[list[Entry]]:
+    part: list[Entry] = []
+    size = 0
+    for entry in entries:
+        own = _size(entry)
+        if part and (len(part) == MOST_ENTRIES or size + own > MOST_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(entry)
+        size += own
+    if part:
+        yield part
+
+
+def _size(entry: Entry) -> int:
+    """Bytes that SQS counts: the body and, a little over-estimated, the attributes."""
+    attributes = entry.get("MessageAttributes")
+    extra = len(json.dumps(attributes, default=str).encode()) if attributes else 0
+    return len(entry["MessageBody"].encode()) + extra
+
+
+def _send(client: Any, url: str, part: list[Entry]) -> tuple[int, str]:
+    """How many were not taken in the end, and why not."""
+    waiting = {str(n): entry for n, entry in enumerate(part)}
+    for pause in itertools.chain(PAUSES, (None,)):
+        refused, reason = _try(client, url, waiting)
+        waiting = {n: e for n, e in waiting.items() if n in refused}
+        if not waiting or pause is None or not any(map(refused.get, waiting)):
+            break
+        logger.warning("SQS did not take %d messages: %s", len(waiting), reason)
+        time.sleep(pause)
+    return len(waiting), reason
+
+
+def _try(
+    client: Any, url: str, waiting: dict[str, Entry]
+) -> tuple[dict[str, bool], str]:
+    """Which were refused, and whether another attempt may help; and why."""
+    entries = [entry | {"Id": n} for n, entry in waiting.items()]
+    try:
+        answer = client.send_message_batch(QueueUrl=url, Entries=entries)
+    except (ClientError, BotoCoreError) as error:
+        return dict.fromkeys(waiting, True), str(error)
+    failed = answer.get("Failed", [])
+    reasons = ", ".join(sorted({str(entry.get("Code")) for entry in failed}))
+    return {entry["Id"]: not entry.get("SenderFault") for entry in failed}, reasons
