@@ -6,6 +6,9 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 	--constraint constraints.txt
 MODE ?= sbs
 VIDEO ?=
+SEED ?= 1
+FILMS ?= 20
+SEGMENTS ?= 20
 
 .PHONY: help
 help: ## Show this list
@@ -23,6 +26,14 @@ run: $(VENV)/run ## The whole stack at http://localhost:8000
 .PHONY: test
 test: $(VENV)/dev ## The whole suite
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+.PHONY: chaos
+chaos: $(VENV)/dev ## Kill, double, drop and restart: SEED=1 FILMS=20 SEGMENTS=20
+	@$(BIN)/python -m tests.chaos --seed $(SEED) --films $(FILMS) --segments $(SEGMENTS)
+
+.PHONY: canvas
+canvas: $(VENV)/dev ## Celery's own tests of chords, on SQS with our result backend
+	@$(BIN)/python -m tests.canvas
 
 .PHONY: check
 check: $(VENV)/dev ## Style, types, imports, migrations, Django's own checks

@@ -41,7 +41,7 @@ class SourceKey:
     extension: str = "mp4"
 
     def __str__(self) -> str:
-        return f"input/{self.job_id}/source.{_extension(self.extension)}"
+        return f"{sources_prefix(self.job_id)}source.{_extension(self.extension)}"
 
     @classmethod
     def parse(cls, key: str) -> SourceKey | None:
@@ -105,6 +105,11 @@ class FinalKey:
     def parse(cls, key: str) -> FinalKey | None:
         match = _FINAL.fullmatch(key)
         return match and cls(UUID(match["job_id"]), match["extension"])
+
+
+def sources_prefix(job_id: UUID) -> str:
+    """What a person brought, in the source bucket."""
+    return f"input/{job_id}/"
 
 
 def segments_prefix(job_id: UUID) -> str:

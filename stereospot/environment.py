@@ -40,6 +40,8 @@ class Environment(BaseSettings):
     """S3 bucket for stereo segments and finals; unset: a folder of the data directory."""
     inference_backend: Literal["local"] = "local"
     """Where segments are converted: `local`, in the worker's own process."""
+    shutdown_grace_seconds: float = Field(default=25.0, ge=1.0)
+    """Between SIGTERM and SIGKILL of a worker; a little less than the platform gives."""
     segment_seconds: float = Field(default=20.0, ge=1.0, le=600.0)
     """Wanted length of a segment; its ends move to shot cuts near by."""
     max_source_gigabytes: float = Field(default=100.0, gt=0)

@@ -127,6 +127,9 @@ LEASE_SECONDS = 30
 """Work that has not renewed its lease for so long is given to another worker."""
 LEASE_RENEWAL_SECONDS = 5
 """How often running work renews its lease, and hears that it was cancelled."""
+LATE_WRITER_SECONDS = 3 * 3600
+"""So long after a job is over nobody can be left who still writes objects of it."""
+SHUTDOWN_GRACE_SECONDS = env.shutdown_grace_seconds
 MAX_ATTEMPTS = 3
 """Attempts of one segment (or of one stage of a job) before the job fails."""
 RETRY_PAUSES = (5, 30)
@@ -171,15 +174,19 @@ CELERY_BROKER_URL = (
     if env.celery_broker_url
     else embedded.Addresses.of(DATA_DIR).broker_url
 )
-QUEUE_VISIBILITY_SECONDS = 2 * 3600
+CELERY_BROKER_TRANSPORT = "workers.sqs:Transport"
+QUEUE_VISIBILITY_SECONDS = 120
+"""After so long another worker gets the messages of one that was killed. A living one
+holds its own for as long as their tasks last."""
+QUEUE_VISIBILITY_CAP_SECONDS = 2 * 3600
+"""A message is held no longer: its task hangs."""
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "region": env.aws_region,
     "is_secure": env.celery_broker_url is not None,
     "wait_time_seconds": env.sqs_long_poll_wait_seconds,
-    # kombu 5.7.0 sleeps this long whenever all of a worker's slots are taken: with its
-    # default of 1 s a two-slot worker does 4 short tasks a second, with this about 40.
-    "polling_interval": 0.05,
     "visibility_timeout": QUEUE_VISIBILITY_SECONDS,
+    "visibility_cap": QUEUE_VISIBILITY_CAP_SECONDS,
+    "dead_letters": {"suffix": "-dead", "max_receive_count": 6},
     "queue_name_prefix": "stereospot-",
     "predefined_queues": {
         f"stereospot-{name}": {"url": url} for name, url in env.queue_urls.items()
@@ -187,7 +194,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "sqs_base64_encoding": False,
     "client-config": {"connect_timeout": 5, "read_timeout": 30},
 }
-CELERY_RESULT_BACKEND = "django-db"
+CELERY_RESULT_BACKEND = "apps.pipeline.chords.ChordBackend"
 CELERY_RESULT_EXPIRES = 7 * 24 * 3600
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_ACKS_LATE = True

@@ -18,6 +18,7 @@ from django.core.management import call_command
 from django.db import connections
 
 from apps.jobs import ledger
+from apps.pipeline import messages
 from stereospot.celery import app
 from stereospot.embedded import Services, is_free, say_ready
 from stereospot.environment import Environment
@@ -72,6 +73,7 @@ class Stack:
         celery = ("-m", "celery", "-A", "stereospot")
         options = ("--without-gossip", "--without-mingle", "--without-heartbeat")
         worker = (*celery, "worker", *options, "-n")
+        messages.declare_queues()
         start = self._supervisor.start
         start("gpu", *worker, "gpu@%h", "-Q", "gpu", "-c", str(conversions()))
         start("media", *worker, "media@%h", "-Q", "media", "-c", "2")

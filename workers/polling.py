@@ -161,6 +161,10 @@ class PollingChannel(SQS.Channel):
             except KeyError:  # another thread was faster
                 return
             self.hub.call_soon(self._schedule_queue, queue)
+            # The event loop may have looked at what is due before this was, in the same
+            # turn, and would then wait for up to a second.
+            if self.hub._waker is not None:
+                self.hub._waker.wake()
 
     def _schedule_queue(self, queue: str) -> None:
         if queue not in self._active_queues or queue in self._polled:

@@ -10,17 +10,18 @@ from django.core.checks import CheckMessage, Error, register
 
 @register()
 def time_limits_form_a_ladder(**kwargs: Any) -> list[CheckMessage]:
-    """A task that outlives its message's visibility would be run twice at once."""
-    visibility = settings.QUEUE_VISIBILITY_SECONDS
+    """Who waits for another must wait longer than that one may take."""
+    late, cap = settings.LATE_WRITER_SECONDS, settings.QUEUE_VISIBILITY_CAP_SECONDS
     hard, soft = settings.CELERY_TASK_TIME_LIMIT, settings.CELERY_TASK_SOFT_TIME_LIMIT
     tool = settings.SANDBOX_SECONDS
-    if visibility > hard > soft > tool:
+    if late > cap > hard > soft > tool:
         return []
     return [
         Error(
-            "SQS would redeliver a message whose task still runs.",
-            hint=f"visibility ({visibility} s) > hard limit ({hard} s) > soft limit "
-            f"({soft} s) > sandbox ({tool} s) must hold.",
+            "SQS would redeliver a message whose task still runs, or a late writer "
+            "would leave objects behind.",
+            hint=f"late writers ({late} s) > visibility cap ({cap} s) > hard limit "
+            f"({hard} s) > soft limit ({soft} s) > sandbox ({tool} s) must hold.",
             id="jobs.E001",
         )
     ]

@@ -7,17 +7,21 @@ The edge where exceptions become facts of the ledger. Nothing below it has a bro
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
 import structlog
-from celery.exceptions import SoftTimeLimitExceeded
-from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded, TaskPredicate
+from django.db import connection
 
 from apps.pipeline import leases
-from apps.pipeline.leases import Lease, LeaseLostError
+from apps.pipeline.leases import (
+    Claim,
+    DrainedError,
+    Lease,
+    LeaseLostError,
+    recorded,
+)
 from contract.errors import Blame, ErrorCode, StereoSpotError
 
 log = structlog.get_logger(__name__)
@@ -25,41 +29,32 @@ log = structlog.get_logger(__name__)
 Result = TypeVar("Result")
 
 
-def attempt(
-    renew: Callable[[], bool], work: Callable[[Lease], Result]
-) -> Result | StereoSpotError | None:
-    """Do the work under a lease; what it gave, why it failed, or None if it was stopped."""
+def attempt(claim: Claim, work: Callable[[Lease], Result]) -> Result | StereoSpotError:
+    """Do the work under a lease; what it gave, or why it failed.
+
+    Raises what Celery takes for "this delivery says nothing about the task": `Ignore`
+    when the work was taken away, `Reject` when it was put back for another worker.
+    """
     log.info("attempt started")
     # The work may last an hour: a connection that idles so long would not be noticed to
     # have died when the result is to be recorded. A new one is opened then.
     connection.close()
     try:
-        with leases.held(renew) as lease:
+        with leases.held(claim) as lease:
             result = work(lease)
     except LeaseLostError:
         log.info("attempt stopped: the lease is gone")
-        return None
+        raise Ignore from None
+    except DrainedError as drained:
+        recorded(claim.release)
+        log.info("attempt put back: the worker has to stop")
+        raise Reject(drained, requeue=True) from None
+    except TaskPredicate:
+        raise  # the database was away until this worker had to stop
     except Exception as error:  # noqa: BLE001 (the edge, see above)
         return _as_failure(error)
     log.info("attempt finished")
     return result
-
-
-def recorded(record: Callable[[], Result]) -> Result:
-    """Record what an attempt gave, although the database may be away for a moment.
-
-    An hour of work is worth waiting for it as long as a lease lasts.
-    """
-    deadline = time.monotonic() + settings.LEASE_SECONDS
-    while True:
-        try:
-            return record()
-        except (InterfaceError, OperationalError):
-            if time.monotonic() > deadline:
-                raise
-            log.warning("result not recorded yet", exc_info=True)
-            connection.close()
-            time.sleep(1)
 
 
 def _as_failure(error: Exception) -> StereoSpotError:

@@ -13,7 +13,7 @@ from django.conf import settings
 
 from apps.jobs import ledger, storage
 from apps.jobs.models import Job
-from apps.pipeline.leases import Lease, LeaseLostError
+from apps.pipeline.leases import Lease, LeaseLostError, recorded
 from apps.pipeline.media.film import picture_for
 from apps.pipeline.media.prepare import Prepared, Wishes, prepare, split_prepared
 from apps.pipeline.media.probe import Limits, probe
@@ -48,7 +48,8 @@ def chunk(job: Job, lease: Lease) -> list[SegmentFrames]:
         log.info("film planned", segments=total, codec=film.codec)
         picture = picture_for(film, StereoMode(job.mode))
         facts = film.model_dump(mode="json")
-        if not ledger.record_plan(job, facts, picture, film.extension, total):
+        plan = (job, facts, picture, film.extension, total)
+        if not recorded(lambda: ledger.record_plan(*plan)):
             raise LeaseLostError
         return _write_segments(job, sandbox, prepared, folder)
 
@@ -67,7 +68,7 @@ def _write_segments(
                 frames.append(manifest)
     except Exception:
         # Whoever took the job over meanwhile writes the same keys.
-        if ledger.renew_stage(job):
+        if recorded(lambda: ledger.renew_stage(job)):
             storage.source().delete_prefix(segments_prefix(job.pk))
         raise
     return frames

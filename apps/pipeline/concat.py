@@ -8,7 +8,7 @@ from django.conf import settings
 
 from apps.jobs import storage
 from apps.jobs.models import Job
-from apps.pipeline.leases import Lease
+from apps.pipeline.leases import Lease, recorded
 from apps.pipeline.media.film import Film
 from apps.pipeline.media.join import join
 from apps.pipeline.media.sandbox import Allowance, Sandbox
@@ -21,7 +21,7 @@ def concat(job: Job, lease: Lease) -> bool:
 
     Raises `StereoSpotError`, and whatever `lease.check` does.
     """
-    segments = list(job.segments.order_by("index"))
+    segments = recorded(lambda: list(job.segments.order_by("index")))
     frames = [segment.get_frames() for segment in segments]
     film = Film.model_validate(job.film)
     result = storage.result()

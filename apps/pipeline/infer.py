@@ -7,6 +7,7 @@ that workers of other queues never carry it.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,25 +23,35 @@ if TYPE_CHECKING:
     from inference.pipeline import Pipeline
 
 
-class Progress:
-    """How many frames are done: the engine counts, the lease's renewal records."""
+class SegmentClaim:
+    """A claimed segment: the engine counts its frames, the lease's renewal records."""
 
     def __init__(self, segment: Segment) -> None:
-        self._segment = segment
+        self.segment = segment
         self.frames_done = 0
 
     def renew(self) -> bool:
-        return ledger.renew_segment(self._segment, frames_done=self.frames_done)
+        return ledger.renew_segment(self.segment, frames_done=self.frames_done)
+
+    def release(self) -> bool:
+        return ledger.release_segment(self.segment)
+
+    def remaining(self, elapsed: float) -> float:
+        if not self.frames_done:
+            return math.inf
+        left = self.segment.frame_count - self.frames_done
+        return elapsed * left / self.frames_done
 
 
-def infer(segment: Segment, progress: Progress, lease: Lease) -> Completed:
+def infer(claim: SegmentClaim, lease: Lease) -> Completed:
     """Convert a claimed segment; its stereo segment is in the store afterwards.
 
-    Raises `StereoSpotError`, and `LeaseLostError` once the lease is gone.
+    Raises `StereoSpotError`, and whatever `lease.check` does.
     """
+    segment = claim.segment
 
     def on_frames(more: int) -> None:
-        progress.frames_done += more
+        claim.frames_done += more
         lease.check()
 
     conversion = _conversion(segment)

@@ -3,22 +3,25 @@
 chain( chunk, tidy ), where chunk replaces itself by
     chord( group( infer(0) … infer(n−1) ), concat )
 
-A failed attempt is sent again alone. Arguments are ids, and each task asks the ledger
-what there is to do, so a message may come twice, late, or after the sweep's own.
+A failed attempt is retried by Celery, as the same part of the same chord. Arguments are
+ids, and each task asks the ledger what there is to do, so a message may come twice, late,
+or after the sweep's own.
 Task ids are made of job, stage, index and attempt: the same message has the same id.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid5
 
 from celery import Signature, chain, chord, group
 
 from apps.jobs.models import Job
 from stereospot.celery import app
+from workers.batches import publish_batch
 
+QUEUES = ("media", "gpu", "control")
 _STAGES = {Job.Status.CHUNKING: "chunk", Job.Status.REASSEMBLING: "concat"}
 
 
@@ -32,7 +35,7 @@ def send_stage(job: Job, *, pause: int = 0) -> None:
 
 
 def send_segment(job_id: UUID, index: int, *, attempt: int, pause: int = 0) -> None:
-    """Start one segment (again), outside of any chord."""
+    """Start a segment whose message or worker was lost, outside of any chord."""
     name = f"infer:{index}:again"
     _infer(job_id, index, name=f"{name}:{attempt}", pause=pause).apply_async()
 
@@ -43,10 +46,15 @@ def send_tidy(job_id: UUID) -> None:
 
 def conversion(job_id: UUID, indexes: Sequence[int], *, attempt: int) -> Signature:
     """The chord that converts these segments and then joins them."""
-    header = group(
+    parts = [
         _infer(job_id, index, name=f"infer:{index}:{attempt}") for index in indexes
-    )
-    return chord(header, _signature("concat", job_id, attempt=attempt))
+    ]
+    canvas: Any = chord(parts, _signature("concat", job_id, attempt=attempt))
+    # With an id of its own it is the same chord, should it be sent twice. Celery drops
+    # that of a group given to `chord`, and looks for it here and there.
+    canvas.id = str(uuid5(job_id, f"chord:{attempt}"))
+    canvas.tasks = group(parts, task_id=canvas.id)
+    return cast(Signature, canvas)
 
 
 def send_retry(job: Job) -> None:
@@ -56,7 +64,16 @@ def send_retry(job: Job) -> None:
         return
     missing = job.segments.exclude(status="done").values_list("index", flat=True)
     canvas = conversion(job.pk, list(missing), attempt=job.attempt)
-    chain(canvas, _signature("tidy", job.pk, attempt=job.attempt)).apply_async()
+    with publish_batch():
+        chain(canvas, _signature("tidy", job.pk, attempt=job.attempt)).apply_async()
+
+
+def declare_queues() -> None:
+    """Make the queues that are missing, before two who need one make it at once."""
+    with app.connection_for_write() as connection:
+        channel: Any = connection.default_channel
+        for name in QUEUES:
+            channel.queue_declare(queue=name)
 
 
 def waiting(queue: str) -> int:

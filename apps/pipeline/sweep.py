@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
+from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
-from django.db import connection
-from django.db.models import Exists, OuterRef, Q
+from django.db import InterfaceError, OperationalError, connection
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.timezone import now
 
 from apps.jobs import ledger, storage
 from apps.jobs.models import Job, Segment
-from apps.pipeline import messages
+from apps.pipeline import dead_letters, messages
+from stereospot.celery import app
+from workers.batches import publish_batch
 
 log = structlog.get_logger(__name__)
 
@@ -28,10 +31,14 @@ LOCK = 0x53_53_57_50
 """PostgreSQL advisory lock: one sweep at a time in the whole system."""
 BATCH = 500
 """Most rows of a kind that one sweep treats; the next one goes on."""
-PATIENCE = timedelta(minutes=15)
+PATIENCE = timedelta(minutes=5)
 """How long a message may wait in a queue that holds fewer than are expected."""
 ARRIVAL = timedelta(minutes=5)
 """How long after its job's row a source may still be on its way into the store."""
+UPLOAD = timedelta(days=1)
+"""How long a person has for bringing the source."""
+
+Row = TypeVar("Row")
 
 
 def sweep() -> dict[str, int]:
@@ -39,15 +46,7 @@ def sweep() -> dict[str, int]:
     with _alone() as alone:
         if not alone:
             return {}
-        found = {
-            "sources that nobody had reported": _arrived_sources(),
-            "stages whose worker was lost": _expired_stages(),
-            "segments whose worker was lost": _expired_segments(),
-            "jobs whose segments were all done": _finished_conversions(),
-            "stages whose message was lost": _silent_stages(),
-            "segments whose message was lost": _silent_segments(),
-            "jobs to tidy": _untidied(),
-        }
+        found = {what: _looked(what, look) for what, look in _LOOKS.items()}
     if any(found.values()):
         log.info("swept", **{name: n for name, n in found.items() if n})
     return found
@@ -65,106 +64,163 @@ def _alone() -> Iterator[bool]:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
 
 
-def _expired_stages() -> int:
-    expired = Job.objects.filter(lease_expires_at__lte=now())[:BATCH]
+def _looked(what: str, look: Callable[[], int]) -> int:
+    """One kind of finding; that it cannot be looked for does not hide the others."""
+    try:
+        return look()
+    except (InterfaceError, OperationalError):
+        raise  # without the database there is nothing to look at
+    except Exception:
+        log.exception("could not sweep", what=what)
+        return 0
+
+
+def _each(rows: Iterable[Row], act: Callable[[Row], object]) -> int:
+    """How many were acted on; a row that makes trouble does not stop the others."""
     count = 0
-    for job in expired:
-        if again := ledger.expire_stage(job.pk):
-            messages.send_stage(job, pause=again.pause)
-            count += 1
+    for row in rows:
+        try:
+            count += bool(act(row))
+        except (InterfaceError, OperationalError):
+            raise
+        except Exception:
+            log.exception("could not sweep", row=str(row))
     return count
+
+
+def _expired_stages() -> int:
+    def take_back(job: Job) -> bool:
+        again = ledger.expire_stage(job.pk)
+        if again:
+            messages.send_stage(job, pause=again.pause)
+        return bool(again)
+
+    return _each(Job.objects.filter(lease_expires_at__lte=now())[:BATCH], take_back)
 
 
 def _expired_segments() -> int:
+    def take_back(segment: Segment) -> bool:
+        job_id, index = segment.job_id, segment.index
+        again = ledger.expire_segment(job_id, index)
+        if again:
+            messages.send_segment(
+                job_id, index, attempt=segment.attempt, pause=again.pause
+            )
+        return bool(again)
+
     expired = Segment.objects.filter(
         status=Segment.Status.RUNNING, lease_expires_at__lte=now()
-    )[:BATCH]
-    count = 0
-    for segment in expired:
-        if again := ledger.expire_segment(segment.job_id, segment.index):
-            messages.send_segment(
-                segment.job_id,
-                segment.index,
-                attempt=segment.attempt,
-                pause=again.pause,
-            )
-            count += 1
-    return count
+    )
+    return _each(expired[:BATCH], take_back)
 
 
 def _finished_conversions() -> int:
-    missing = Segment.objects.filter(job=OuterRef("pk")).exclude(status="done")
-    done = Job.objects.filter(~Exists(missing), status=Job.Status.CHUNKED)[:BATCH]
-    count = 0
-    for job in done:
-        if ledger.reassemble_when_done(job.pk):
+    def go_on(job: Job) -> bool:
+        moved = ledger.reassemble_when_done(job.pk)
+        if moved:
             messages.send_stage(Job.objects.get(pk=job.pk))
-            count += 1
-    return count
+        return moved
+
+    missing = Segment.objects.filter(job=OuterRef("pk")).exclude(status="done")
+    done = Job.objects.filter(~Exists(missing), status=Job.Status.CHUNKED)
+    return _each(done[:BATCH], go_on)
 
 
 def _silent_stages() -> int:
+    def send(job: Job) -> bool:
+        ledger.note_sent(job.pk)
+        messages.send_stage(job)
+        return True
+
     waiting = Job.objects.filter(
         status__in=[Job.Status.CHUNKING, Job.Status.REASSEMBLING],
         lease_expires_at=None,
     )
-    silent = waiting.filter(_is_lost("media", waiting.count()))[:BATCH]
-    for job in silent:
-        ledger.note_sent(job.pk)
-        messages.send_stage(job)
-    return len(silent)
+    silent = waiting.filter(_is_lost("media", waiting)).order_by("notify_at")
+    return _each(silent[:BATCH], send)
 
 
 def _silent_segments() -> int:
+    def send(segment: Segment) -> bool:
+        messages.send_segment(segment.job_id, segment.index, attempt=segment.attempt)
+        return True
+
     waiting = Segment.objects.filter(
         status=Segment.Status.PENDING, job__status=Job.Status.CHUNKED
     )
-    lost = _is_lost("gpu", waiting.count())
+    lost = _is_lost("gpu", waiting)
     silent = waiting.filter(lost).order_by("notify_at", "job", "index")[:BATCH]
     indexes: dict[UUID, list[int]] = defaultdict(list)
     for segment in silent:
         indexes[segment.job_id].append(segment.index)
     for job_id, of_job in indexes.items():
         ledger.note_sent(job_id, of_job)
-    for segment in silent:
-        messages.send_segment(segment.job_id, segment.index, attempt=segment.attempt)
-    return len(silent)
+    with publish_batch():
+        return _each(silent, send)
 
 
-def _is_lost(queue: str, expected: int) -> Q:
-    """Which of the `expected` messages are not in the queue any more.
+def _is_lost(queue: str, waiting: QuerySet[Any]) -> Q:
+    """Which of the `waiting` rows have no message in the queue any more.
 
     None, if it holds as many; all that are due, if it is empty. Between the two nobody
     knows which: those that have been due for long.
     """
     found = messages.waiting(queue)
-    if found >= expected:
+    if found >= waiting.filter(notify_at__lte=now() + ledger.DELIVERY).count():
         return Q(pk__in=[])
     return Q(notify_at__lte=now() - (PATIENCE if found else timedelta()))
 
 
 def _arrived_sources() -> int:
     """Jobs whose source is there, but whoever brought it died before it said so."""
+
+    def start(job: Job) -> bool:
+        if storage.size(storage.source(), job.source_key) is None:
+            return False
+        started = ledger.start(job.pk)
+        if started:
+            messages.send_stage(Job.objects.get(pk=job.pk))
+        return started
+
     created = Job.objects.filter(
         status=Job.Status.CREATED,
-        created_at__range=(now() - timedelta(days=1), now() - ARRIVAL),
-    )[:BATCH]
-    count = 0
-    for job in created:
-        arrived = storage.size(storage.source(), job.source_key) is not None
-        if arrived and ledger.start(job.pk):
-            messages.send_stage(Job.objects.get(pk=job.pk))
-            count += 1
-    return count
+        created_at__range=(now() - UPLOAD, now() - ARRIVAL),
+    )
+    return _each(created.order_by("created_at")[:BATCH], start)
+
+
+def _abandoned_jobs() -> int:
+    created = Job.objects.filter(
+        status=Job.Status.CREATED, created_at__lt=now() - UPLOAD
+    )
+    return _each(created[:BATCH], lambda job: ledger.abandon(job.pk))
 
 
 def _untidied() -> int:
-    over = [Job.Status.COMPLETED, Job.Status.CANCELLED]
-    untidied = Job.objects.filter(
-        status__in=over,
-        tidied_at=None,
-        finished_at__lte=now() - timedelta(minutes=2),
-    )[:BATCH]
-    for job in untidied:
-        messages.send_tidy(job.pk)
-    return len(untidied)
+    def send(job_id: UUID) -> bool:
+        messages.send_tidy(job_id)
+        return True
+
+    due = Job.objects.filter(tidy_at__lte=now()).order_by("tidy_at")
+    job_ids = list(due.values_list("pk", flat=True)[:BATCH])
+    ledger.note_tidying(job_ids)
+    return _each(job_ids, send)
+
+
+def _unsent_callbacks() -> int:
+    backend: Any = app.backend
+    return int(backend.send_unsent(older_than=ledger.DELIVERY))
+
+
+_LOOKS = {
+    "sources that nobody had reported": _arrived_sources,
+    "jobs whose source never came": _abandoned_jobs,
+    "stages whose worker was lost": _expired_stages,
+    "segments whose worker was lost": _expired_segments,
+    "jobs whose segments were all done": _finished_conversions,
+    "stages whose message was lost": _silent_stages,
+    "segments whose message was lost": _silent_segments,
+    "chords whose callback was not sent": _unsent_callbacks,
+    "jobs to tidy": _untidied,
+    "messages that the queue gave up": dead_letters.reap,
+}

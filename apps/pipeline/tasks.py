@@ -1,21 +1,25 @@
 """The tasks of a film. Each: claim, do, record, hand on.
 
-A task that finds nothing to claim goes home: its message came twice, late, or for a job
-that was stopped meanwhile. What a crash loses between recording and handing on, the
-sweep sends again.
+A message may come twice, late, or for a job that was stopped meanwhile: then the ledger
+refuses the claim, and the task goes home. When somebody else is at it, this delivery must
+not count as done (`Ignore`); when it is done already, it must (a chord may have missed
+it). What a crash loses between recording and handing on, the sweep sends again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn, ParamSpec, TypeVar
 from uuid import UUID
 
 from celery import Task, shared_task
+from celery.exceptions import Ignore
 from celery.signals import worker_ready
 from structlog.contextvars import bound_contextvars
 
 from apps.jobs import ledger, storage
+from apps.jobs.ledger import Refused, Retry
 from apps.jobs.models import Job
 from apps.pipeline import chunk as chunking
 from apps.pipeline import concat as joining
@@ -23,77 +27,77 @@ from apps.pipeline import infer as inference
 from apps.pipeline import messages
 from apps.pipeline import sweep as sweeping
 from apps.pipeline import tidy as tidying
-from apps.pipeline.attempts import attempt, recorded
+from apps.pipeline.attempts import attempt
+from apps.pipeline.leases import StageClaim, recorded
 from contract.errors import StereoSpotError
+from workers.batches import publish_batch
+
+P = ParamSpec("P")
+Claimed = TypeVar("Claimed")
+
+TOLD = (StereoSpotError,)
+"""What the ledger and the attempt's own log tell; no traceback for Celery to log."""
 
 
-@shared_task(name="chunk", bind=True)
+@shared_task(name="chunk", bind=True, max_retries=None, throws=TOLD)
 def chunk(self: Task[..., Any], job_id: str) -> None:
     """Cut the source, then become the chord that converts and joins the segments."""
-    job = ledger.claim_stage(UUID(job_id), Job.Status.CHUNKING)
+    job = _claimed(ledger.claim_stage, UUID(job_id), Job.Status.CHUNKING)
     if job is None:
+        _hand_on_again(self, UUID(job_id))
         return
     with bound_contextvars(job_id=job_id, stage="chunk", attempt=job.attempt):
-        renew = partial(ledger.renew_stage, job)
-        frames = attempt(renew, partial(chunking.chunk, job))
-        if _failed_stage(job, frames) or not isinstance(frames, list):
-            return
+        frames = attempt(StageClaim(job), partial(chunking.chunk, job))
+        if isinstance(frames, StereoSpotError):
+            _again(self, recorded(lambda: ledger.fail_stage(job, frames)), frames)
         if not recorded(lambda: ledger.finish_chunk(job, frames)):
-            return
-    indexes = range(len(frames))
-    self.replace(messages.conversion(job.pk, indexes, attempt=job.attempt))
+            raise Ignore
+    job.total_segments = len(frames)
+    _become_conversion(self, job)
 
 
-@shared_task(name="infer", bind=True)
+@shared_task(name="infer", bind=True, max_retries=None, throws=TOLD)
 def infer(self: Task[..., Any], job_id: str, index: int) -> None:
     """Convert one segment; the last one outside of a chord starts the concat itself."""
-    segment = ledger.claim_segment(UUID(job_id), index)
+    segment = _claimed(ledger.claim_segment, UUID(job_id), index)
     if segment is None:
+        _hand_on_again(self, UUID(job_id))
         return
     context = {"job_id": job_id, "segment_index": index, "attempt": segment.attempt}
     with bound_contextvars(**context, stage="infer"):
-        progress = inference.Progress(segment)
-        done = attempt(progress.renew, partial(inference.infer, segment, progress))
+        claim = inference.SegmentClaim(segment)
+        done = attempt(claim, partial(inference.infer, claim))
         if isinstance(done, StereoSpotError):
-            if again := recorded(lambda: ledger.fail_segment(segment, done)):
-                messages.send_segment(
-                    segment.job_id, index, attempt=segment.attempt, pause=again.pause
-                )
-        elif done is not None:
-            finish = partial(
-                ledger.finish_segment,
-                segment,
-                seconds=done.seconds,
-                version=done.version,
-            )
-            last = recorded(finish)
-            if last and self.request.chord is None:
-                messages.send_stage(Job.objects.get(pk=segment.job_id))
+            _again(self, recorded(lambda: ledger.fail_segment(segment, done)), done)
+        finish = partial(ledger.finish_segment, segment)
+        last = recorded(lambda: finish(seconds=done.seconds, version=done.version))
+    if last and self.request.chord is None:
+        messages.send_stage(recorded(lambda: Job.objects.get(pk=segment.job_id)))
 
 
-@shared_task(name="concat")
-def concat(job_id: str) -> None:
+@shared_task(name="concat", bind=True, max_retries=None, throws=TOLD)
+def concat(self: Task[..., Any], job_id: str) -> None:
     """Join the stereo segments with the source's sound; the chord's callback."""
-    job = ledger.claim_stage(UUID(job_id), Job.Status.REASSEMBLING)
+    job = _claimed(ledger.claim_stage, UUID(job_id), Job.Status.REASSEMBLING)
     if job is None:
         return
     with bound_contextvars(job_id=job_id, stage="concat", attempt=job.attempt):
-        renew = partial(ledger.renew_stage, job)
-        joined = attempt(renew, partial(joining.concat, job))
-        if joined is not None and not _failed_stage(job, joined):
-            recorded(lambda: ledger.finish_concat(job))
+        joined = attempt(StageClaim(job), partial(joining.concat, job))
+        if isinstance(joined, StereoSpotError):
+            _again(self, recorded(lambda: ledger.fail_stage(job, joined)), joined)
+        recorded(lambda: ledger.finish_concat(job))
 
 
-@shared_task(name="tidy")
+@shared_task(name="tidy", throws=TOLD)
 def tidy(job_id: str) -> None:
-    """Delete the objects that only the work needed, once the job is over."""
-    tidying.tidy(UUID(job_id))
+    """Delete the objects that nobody needs any more, once the job is over."""
+    recorded(lambda: tidying.tidy(UUID(job_id)))
 
 
 @shared_task(name="sweep")
 def sweep() -> None:
     """Find what was lost and send it again; every half minute."""
-    sweeping.sweep()
+    recorded(sweeping.sweep)
 
 
 @worker_ready.connect
@@ -102,10 +106,45 @@ def _clear_leftovers(**kwargs: Any) -> None:
     storage.clear_leftovers()
 
 
-def _failed_stage(job: Job, outcome: object) -> bool:
-    """Record a failed attempt and send the next one, if there is to be one."""
-    if not isinstance(outcome, StereoSpotError):
-        return False
-    if again := recorded(lambda: ledger.fail_stage(job, outcome)):
-        messages.send_stage(job, pause=again.pause)
-    return True
+def _claimed(
+    claim: Callable[P, Claimed | Refused], *args: P.args, **kwargs: P.kwargs
+) -> Claimed | None:
+    """What was claimed, or None when there is nothing to do."""
+    claimed = recorded(lambda: claim(*args, **kwargs))
+    if claimed is Refused.TAKEN:
+        raise Ignore
+    return None if claimed is Refused.OVER else claimed
+
+
+def _become_conversion(task: Task[..., Any], job: Job) -> NoReturn:
+    indexes = range(job.total_segments or 0)
+    canvas = messages.conversion(job.pk, indexes, attempt=job.attempt)
+    with publish_batch():
+        raise task.replace(canvas)
+
+
+def _hand_on_again(task: Task[..., Any], job_id: UUID) -> None:
+    """The work is done, but who did it may have died before it was handed on.
+
+    The messages have the ids that they had, so what was sent is not done twice.
+    """
+    if not (task.request.delivery_info or {}).get("redelivered"):
+        return
+    job = recorded(lambda: Job.objects.filter(pk=job_id).first())
+    if job is None:
+        return
+    if task.name == "chunk" and job.status == Job.Status.CHUNKED:
+        _become_conversion(task, job)
+    elif task.name == "infer" and job.status == Job.Status.REASSEMBLING:
+        messages.send_stage(job)
+
+
+def _again(
+    task: Task[..., Any], again: Retry | Refused | None, error: StereoSpotError
+) -> NoReturn:
+    """The attempt failed and that is recorded: retry, or fail for good."""
+    if isinstance(again, Refused):
+        raise Ignore
+    if again is None:
+        raise error
+    raise task.retry(countdown=again.pause, exc=error)

@@ -1,34 +1,33 @@
-"""Delete what only the work needed of a job that is over; source and final stay."""
+"""Delete from the store what nobody needs any more of a job that is over."""
 
 from __future__ import annotations
 
-from datetime import timedelta
 from uuid import UUID
-
-from django.conf import settings
-from django.utils.timezone import now
 
 from apps.jobs import ledger, storage
 from apps.jobs.models import Job
-from contract.keys import results_prefix, segments_prefix, stereo_segments_prefix
+from contract.keys import (
+    results_prefix,
+    segments_prefix,
+    sources_prefix,
+    stereo_segments_prefix,
+)
 
 
 def tidy(job_id: UUID) -> bool:
-    """Idempotent; a failed job keeps its segments, for *Retry* goes on from them."""
-    settled = now()
-    cancelled = Job.objects.filter(pk=job_id, status=Job.Status.CANCELLED).exists()
-    if cancelled:
-        # A worker may still write for as long as it has not heard of it.
-        settled -= timedelta(seconds=2 * settings.LEASE_SECONDS)
-    job = Job.objects.filter(
-        pk=job_id,
-        status__in=[Job.Status.COMPLETED, Job.Status.CANCELLED],
-        finished_at__lte=settled,
-        tidied_at=None,
-    )
-    if not job.exists():
+    """Idempotent; whether there was something to look after.
+
+    A completed job keeps source and final, a cancelled one its source, a deleted one
+    nothing. Raises `StereoSpotError` when the store refuses; the sweep asks again.
+    """
+    job = Job.objects.filter(pk=job_id, tidy_at__isnull=False).first()
+    if job is None:
         return False
-    storage.source().delete_prefix(segments_prefix(job_id))
-    made = results_prefix(job_id) if cancelled else stereo_segments_prefix(job_id)
-    storage.result().delete_prefix(made)
-    return ledger.note_tidied(job_id)
+    completed = job.status == Job.Status.COMPLETED
+    made = stereo_segments_prefix if completed else results_prefix
+    with storage.translated():
+        if job.status == Job.Status.DELETED:
+            storage.source().delete_prefix(sources_prefix(job_id))
+        storage.source().delete_prefix(segments_prefix(job_id))
+        storage.result().delete_prefix(made(job_id))
+    return ledger.note_tidied(job)

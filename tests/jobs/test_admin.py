@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.db.models import ProtectedError
 from django.urls import reverse
 
 from apps.jobs import ledger
@@ -20,8 +21,16 @@ def dora(db) -> User:
 @pytest.fixture
 def resent(monkeypatch) -> list[Job]:
     jobs: list[Job] = []
-    monkeypatch.setattr("apps.jobs.admin.messages.send_retry", jobs.append)
+    monkeypatch.setattr("apps.jobs.admin.jobs.messages.send_retry", jobs.append)
     return jobs
+
+
+@pytest.fixture
+def tidied(monkeypatch) -> list[object]:
+    """The jobs for which somebody was asked to tidy up."""
+    job_ids: list[object] = []
+    monkeypatch.setattr("apps.jobs.admin.jobs.messages.send_tidy", job_ids.append)
+    return job_ids
 
 
 def fail(job: Job) -> None:
@@ -29,9 +38,9 @@ def fail(job: Job) -> None:
     ledger.fail_segment(segment, StereoSpotError(ErrorCode.DISK_FULL, "Free space."))
 
 
-def act(client, action: str, *jobs: Job):
+def act(client, action: str, *jobs: Job, **fields: str):
     chosen = {"action": action, "_selected_action": [str(job.pk) for job in jobs]}
-    return client.post(LIST, chosen, follow=True)
+    return client.post(LIST, chosen | fields, follow=True)
 
 
 def test_it_lists_how_far_jobs_are(client, dora, job):
@@ -92,15 +101,89 @@ def test_retry_goes_through_the_ledger_and_says_how_many(
     assert job.status == Job.Status.CHUNKED
 
 
-def test_cancel_goes_through_the_ledger_and_says_how_many(client, dora, job, alice):
+def test_retry_tells_of_a_store_that_is_away(client, dora, job, resent, monkeypatch):
+    def refuse(job_id: object) -> Job:
+        raise StereoSpotError(ErrorCode.STORAGE, "The bucket did not answer.")
+
+    monkeypatch.setattr("apps.jobs.admin.jobs.retrying.retry", refuse)
+    client.force_login(dora)
+
+    page = act(client, "retry", job).text
+
+    assert f"Job {job.pk}: The bucket did not answer." in page
+    assert "0 jobs retried" in page
+
+
+def test_cancel_goes_through_the_ledger_and_says_how_many(
+    client, dora, job, alice, tidied, django_capture_on_commit_callbacks
+):
     waiting = Job.objects.create(owner=alice, title="Snow", mode="sbs")
     client.force_login(dora)
 
-    response = act(client, "cancel", job, waiting)
+    with django_capture_on_commit_callbacks(execute=True):
+        response = act(client, "cancel", job, waiting)
+        assert tidied == []
 
+    assert set(tidied) == {job.pk, waiting.pk}
     assert "2 jobs cancelled" in response.text
     assert set(Job.objects.values_list("status", flat=True)) == {"cancelled"}
     assert job.events.get().kind == "cancelled"
+
+
+def test_delete_asks_first_and_names_what_would_go(client, dora, job):
+    client.force_login(dora)
+
+    page = act(client, "delete", job).text
+
+    assert "Rain · alice · Converting" in page
+    assert f'name="_selected_action" value="{job.pk}"' in page
+    job.refresh_from_db()
+    assert job.status == Job.Status.CHUNKED
+
+
+def test_delete_goes_through_the_ledger_and_says_how_many(
+    client, dora, job, alice, tidied, django_capture_on_commit_callbacks
+):
+    gone = Job.objects.create(owner=alice, title="Snow", mode="sbs")
+    ledger.delete(gone.pk)
+    client.force_login(dora)
+
+    with django_capture_on_commit_callbacks(execute=True):
+        page = act(client, "delete", job, gone, confirmed="yes").text
+        assert tidied == []
+
+    assert "1 job deleted, and their files are being deleted" in page
+    assert tidied == [job.pk]
+    job.refresh_from_db()
+    assert job.status == Job.Status.DELETED
+
+
+def test_a_deleted_job_is_still_shown_with_its_state(client, dora, job):
+    ledger.delete(job.pk)
+    client.force_login(dora)
+
+    assert "Rain" in client.get(LIST).text
+    assert '<td class="field-status">Deleted</td>' in client.get(LIST).text
+    change = client.get(reverse("admin:jobs_job_change", args=[job.pk]))
+    assert "Deleted" in change.text
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+def test_a_person_with_films_is_not_deleted(client, dora, alice, job, is_deleted):
+    if is_deleted:
+        ledger.delete(job.pk)
+    client.force_login(dora)
+    url = reverse("admin:auth_user_delete", args=[alice.pk])
+
+    page = client.get(url).text
+    assert "Cannot delete user" in page
+    assert "<li>job</li>" in page
+    client.post(url, {"post": "yes"})
+    with pytest.raises(ProtectedError):
+        alice.delete()
+
+    assert User.objects.filter(pk=alice.pk).exists()
+    assert Job.objects.filter(pk=job.pk).exists()
 
 
 def test_an_action_that_changes_nothing_says_so(client, dora, job, resent):
@@ -118,6 +201,7 @@ def test_who_may_only_look_has_no_actions(client, charlie, job):
 
     page = client.get(LIST).text
     act(client, "cancel", job)
+    act(client, "delete", job, confirmed="yes")
 
     assert "Rain" in page
     assert "_selected_action" not in page

@@ -11,13 +11,13 @@ def test_the_settings_we_ship_pass_their_own_checks():
 
 
 @pytest.mark.parametrize(
-    ("visibility", "hard", "soft", "tool"),
+    ("cap", "hard", "soft", "tool"),
     [(100, 100, 50, 20), (100, 50, 50, 20), (50, 100, 20, 10), (100, 50, 20, 20)],
 )
 def test_a_message_that_returns_while_its_task_runs_is_an_error(
-    settings, visibility, hard, soft, tool
+    settings, cap, hard, soft, tool
 ):
-    settings.QUEUE_VISIBILITY_SECONDS = visibility
+    settings.QUEUE_VISIBILITY_CAP_SECONDS = cap
     settings.CELERY_TASK_TIME_LIMIT = hard
     settings.CELERY_TASK_SOFT_TIME_LIMIT = soft
     settings.SANDBOX_SECONDS = tool

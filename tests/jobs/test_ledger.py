@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from threading import Barrier
-from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.utils.timezone import now
 
 from apps.jobs import ledger
+from apps.jobs.ledger import Refused
 from apps.jobs.models import Event, Job, Segment
 from contract.errors import ErrorCode, StereoSpotError
+from tests.concurrency import at_once
 
 TRANSIENT = StereoSpotError(ErrorCode.STORAGE, "The bucket did not answer.")
 USERS = StereoSpotError(ErrorCode.NOT_A_VIDEO, "This is a text file.")
-
-
-def at_once(calls: list[Callable[[], Any]]) -> list[Any]:
-    """Run the calls in as many threads, released together."""
-    ready = Barrier(len(calls))
-
-    def run(call: Callable[[], Any]) -> Any:
-        try:
-            ready.wait()
-            return call()
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(run, calls))
 
 
 def expire(segment: Segment) -> None:
@@ -73,11 +56,13 @@ def test_a_source_that_arrives_eight_times_is_cut_once(waiting):
 def test_a_stage_is_claimed_by_one_of_eight_workers(chunking, round_):
     claims = at_once([lambda: ledger.claim_stage(chunking.pk, Job.Status.CHUNKING)] * 8)
 
-    assert len([claim for claim in claims if claim]) == 1
+    assert claims.count(Refused.TAKEN) == 7
 
 
 def test_a_stage_is_not_claimed_for_a_job_that_is_elsewhere(chunking):
-    assert ledger.claim_stage(chunking.pk, Job.Status.REASSEMBLING) is None
+    refused = ledger.claim_stage(chunking.pk, Job.Status.REASSEMBLING)
+
+    assert refused is Refused.OVER
 
 
 def test_a_stage_whose_lease_ran_out_may_be_taken_over(chunking):
@@ -139,10 +124,12 @@ def test_a_passing_trouble_is_tried_three_times(chunking, settings):
 
 def test_a_film_that_kills_each_worker_fails_in_the_end(chunking, settings):
     for _ in range(settings.MAX_ATTEMPTS):
-        assert ledger.claim_stage(chunking.pk, Job.Status.CHUNKING)
+        ledger.claim_stage(chunking.pk, Job.Status.CHUNKING)
         Job.objects.update(lease_expires_at=now() - timedelta(seconds=1))
 
-    assert ledger.claim_stage(chunking.pk, Job.Status.CHUNKING) is None
+    refused = ledger.claim_stage(chunking.pk, Job.Status.CHUNKING)
+
+    assert refused is Refused.OVER
     chunking.refresh_from_db()
     assert (chunking.status, chunking.error_code) == ("failed", "lease-expired")
 
@@ -153,7 +140,6 @@ def test_a_film_that_kills_each_worker_fails_in_the_end(chunking, settings):
 def test_claiming_counts_the_attempt_and_takes_a_lease(job):
     segment = ledger.claim_segment(job.pk, 1)
 
-    assert segment is not None
     assert (segment.status, segment.attempt) == (Segment.Status.RUNNING, 1)
     assert segment.lease_expires_at > now()
 
@@ -163,13 +149,13 @@ def test_claiming_counts_the_attempt_and_takes_a_lease(job):
 def test_a_message_delivered_eight_times_at_once_claims_once(job, round_):
     claims = at_once([lambda: ledger.claim_segment(job.pk, 1)] * 8)
 
-    assert len([claim for claim in claims if claim]) == 1
+    assert claims.count(Refused.TAKEN) == 7
     assert job.segments.get(index=1).attempt == 1
 
 
 @pytest.mark.parametrize("index", [0, 99])
 def test_a_segment_that_is_done_or_unknown_is_not_claimed(job, index):
-    assert ledger.claim_segment(job.pk, index) is None
+    assert ledger.claim_segment(job.pk, index) is Refused.OVER
 
 
 def test_an_expired_lease_is_taken_over_and_counts_as_a_failure(job):
@@ -186,7 +172,7 @@ def test_the_late_answer_of_an_abandoned_attempt_changes_nothing(job):
     ledger.claim_segment(job.pk, 1)
 
     assert finish(abandoned) is False
-    assert ledger.fail_segment(abandoned, USERS) is None
+    assert ledger.fail_segment(abandoned, USERS) is Refused.TAKEN
     assert ledger.renew_segment(abandoned, frames_done=5) is False
     assert job.segments.get(index=1).status == Segment.Status.RUNNING
     job.refresh_from_db()
@@ -241,7 +227,7 @@ def test_the_last_failed_attempt_fails_the_job_and_stops_the_others(job, setting
     assert (job.status, job.error_code) == (Job.Status.FAILED, "storage")
     assert job.finished_at is not None
     assert ledger.renew_segment(other, frames_done=1) is False
-    assert ledger.claim_segment(job.pk, 2) is None
+    assert ledger.claim_segment(job.pk, 2) is Refused.OVER
 
 
 def test_progress_is_recorded_with_each_renewal(job):
@@ -274,7 +260,7 @@ def test_retrying_goes_on_from_what_is_done(job):
     assert again.status == Job.Status.CHUNKED
     assert (again.error_code, again.finished_at) == ("", None)
     assert [s.status for s in job.segments.all()] == ["done", "pending", "pending"]
-    assert ledger.claim_segment(job.pk, 0) is None
+    assert ledger.claim_segment(job.pk, 0) is Refused.OVER
     assert ledger.claim_segment(job.pk, 1).failures == 0
 
 
@@ -301,7 +287,7 @@ def test_retrying_four_times_at_once_retries_once(job):
     assert len([answer for answer in answers if answer]) == 1
 
 
-@pytest.mark.parametrize("status", ["completed", "failed", "cancelled"])
+@pytest.mark.parametrize("status", ["completed", "failed", "cancelled", "deleted"])
 def test_a_final_state_is_sticky(job, status):
     error = "storage" if status == "failed" else ""
     Job.objects.update(
@@ -310,7 +296,7 @@ def test_a_final_state_is_sticky(job, status):
 
     assert ledger.cancel(job.pk) is False
     assert ledger.start(job.pk) is False
-    assert ledger.claim_segment(job.pk, 1) is None
+    assert ledger.claim_segment(job.pk, 1) is Refused.OVER
     assert ledger.reassemble_when_done(job.pk) is False
     job.refresh_from_db()
     assert job.status == status

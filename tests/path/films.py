@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import av
 
+from apps.pipeline.media.tools import find_ffmpeg
 from inference.scene import render
 
 
 def small_film(path: Path, *, seconds: float = 3.0) -> Path:
     """The moving scene with sound, small enough to be converted in seconds."""
     render(path, seconds=seconds, fps=24, width=192, height=108)
+    return path
+
+
+def long_film(path: Path) -> Path:
+    """One shot that takes a worker ten seconds or more."""
+    picture = "testsrc2=size=384x216:rate=24:duration=12"
+    command = ["-f", "lavfi", "-i", picture, "-c:v", "libx264", str(path)]
+    subprocess.run([find_ffmpeg(), "-loglevel", "error", *command], check=True)
     return path
 
 

@@ -14,13 +14,13 @@ JOB = UUID("12345678-1234-4234-8234-123456789abc")
 
 def header_ids(attempt: int) -> list[str]:
     canvas = messages.conversion(JOB, [0, 1, 2], attempt=attempt)
-    return [signature.options["task_id"] for signature in canvas.tasks]
+    return [signature.options["task_id"] for signature in canvas.tasks.tasks]
 
 
 def test_a_conversion_is_a_chord_whose_callback_joins():
     canvas = messages.conversion(JOB, [0, 1], attempt=1)
 
-    assert [(task.task, list(task.args)) for task in canvas.tasks] == [
+    assert [(task.task, list(task.args)) for task in canvas.tasks.tasks] == [
         ("infer", [str(JOB), 0]),
         ("infer", [str(JOB), 1]),
     ]
@@ -29,7 +29,7 @@ def test_a_conversion_is_a_chord_whose_callback_joins():
 
 
 def test_a_single_segment_is_a_chord_too():
-    assert len(messages.conversion(JOB, [0], attempt=1).tasks) == 1
+    assert len(messages.conversion(JOB, [0], attempt=1).tasks.tasks) == 1
 
 
 def test_the_same_message_has_the_same_id_and_another_attempt_another():
@@ -41,7 +41,18 @@ def test_the_same_message_has_the_same_id_and_another_attempt_another():
 def test_segments_of_different_jobs_never_share_an_id():
     other = messages.conversion(uuid4(), [0, 1, 2], attempt=1)
 
-    assert not set(header_ids(1)) & {task.options["task_id"] for task in other.tasks}
+    assert not set(header_ids(1)) & {
+        task.options["task_id"] for task in other.tasks.tasks
+    }
+
+
+def test_a_conversion_that_is_sent_again_is_the_same_chord_also_in_a_chain():
+    def chord_id() -> str:
+        canvas = messages.conversion(JOB, [0, 1], attempt=1)
+        canvas.freeze("the task that it replaces")
+        return (canvas | app.signature("tidy", immutable=True)).id
+
+    assert chord_id() == chord_id()
 
 
 @pytest.mark.parametrize(

@@ -155,9 +155,13 @@ def test_a_stage_whose_worker_died_is_sent_again_after_a_pause(
     assert outbox.sent == [f"{status}+{settings.RETRY_PAUSES[0]}"]
 
 
-def test_a_completed_job_with_segments_left_is_tidied(job, outbox):
-    Job.objects.update(status="completed", finished_at=now() - LONG_AGO, notify_at=None)
+@pytest.mark.parametrize("status", ["completed", "cancelled", "deleted"])
+def test_a_job_that_is_over_is_tidied_and_its_message_gets_time(job, outbox, status):
+    Job.objects.update(
+        status=status, finished_at=now(), notify_at=None, tidy_at=now() - JUST_DUE
+    )
 
+    sweep.sweep()
     sweep.sweep()
 
     assert outbox.sent == ["tidy"]
@@ -175,6 +179,62 @@ def test_a_source_that_arrived_unreported_is_started(alice, outbox):
     coming.refresh_from_db()
     assert (arrived.status, coming.status) == ("chunking_in_progress", "created")
     assert outbox.sent == ["chunking_in_progress+0"]
+
+
+def test_a_source_that_never_came_ends_the_job(alice, outbox):
+    job = Job.objects.create(owner=alice, title="Snow", mode="sbs")
+    Job.objects.update(created_at=now() - sweep.UPLOAD - JUST_DUE)
+
+    sweep.sweep()
+
+    job.refresh_from_db()
+    assert (job.status, job.error_code) == ("failed", "source-missing")
+
+
+def test_a_job_that_makes_trouble_does_not_hide_the_others(
+    job, alice, outbox, monkeypatch
+):
+    def send_stage(troubled: Job, pause: int = 0) -> None:
+        if troubled.pk == job.pk:
+            raise ConnectionError
+        outbox.sent.append(str(troubled.pk))
+
+    monkeypatch.setattr(messages, "send_stage", send_stage)
+    other = Job.objects.create(owner=alice, title="Hail", mode="sbs")
+    ledger.start(other.pk)
+    Job.objects.filter(pk=job.pk).update(
+        status="reassembling", notify_at=now() - LONG_AGO
+    )
+    Job.objects.filter(pk=other.pk).update(notify_at=now() - JUST_DUE)
+
+    sweep.sweep()
+
+    assert outbox.sent == [str(other.pk)]
+
+
+def test_a_queue_that_does_not_answer_does_not_hide_what_else_is_found(
+    job, outbox, monkeypatch
+):
+    def waiting(queue: str) -> int:
+        raise ConnectionError
+
+    monkeypatch.setattr(messages, "waiting", waiting)
+    segment = ledger.claim_segment(job.pk, 1)
+    Segment.objects.filter(pk=segment.pk).update(lease_expires_at=now() - JUST_DUE)
+
+    found = sweep.sweep()
+
+    assert found["segments whose worker was lost"] == 1
+
+
+def test_a_pause_before_the_next_attempt_is_no_lost_message(job, outbox):
+    Segment.objects.filter(job=job, index=1).update(notify_at=now() + LONG_AGO)
+    outbox.waiting = 1
+    job.segments.filter(index=2).update(notify_at=now() - LONG_AGO)
+
+    sweep.sweep()
+
+    assert outbox.sent == []
 
 
 @pytest.mark.django_db(transaction=True)

@@ -8,12 +8,14 @@ Lock order: the job's row, then its segments' rows. Nothing slow happens in here
 message goes out: callers send after the commit, and the sweep sends what they lost.
 """
 
-from apps.jobs.ledger.people import cancel, retry, start
-from apps.jobs.ledger.rows import Retry
+from apps.jobs.ledger.dead_letters import bury, settle
+from apps.jobs.ledger.people import cancel, delete, recut, retry, start
+from apps.jobs.ledger.rows import DELIVERY, Refused, Retry
 from apps.jobs.ledger.segments import (
     claim_segment,
     fail_segment,
     finish_segment,
+    release_segment,
     renew_segment,
 )
 from apps.jobs.ledger.stages import (
@@ -22,23 +24,31 @@ from apps.jobs.ledger.stages import (
     finish_chunk,
     finish_concat,
     record_plan,
+    release_stage,
     renew_stage,
 )
 from apps.jobs.ledger.upkeep import (
+    abandon,
     begin_afresh,
     expire_segment,
     expire_stage,
     note_sent,
     note_tidied,
+    note_tidying,
     reassemble_when_done,
 )
 
 __all__ = [
+    "DELIVERY",
+    "Refused",
     "Retry",
+    "abandon",
     "begin_afresh",
+    "bury",
     "cancel",
     "claim_segment",
     "claim_stage",
+    "delete",
     "expire_segment",
     "expire_stage",
     "fail_segment",
@@ -48,10 +58,15 @@ __all__ = [
     "finish_segment",
     "note_sent",
     "note_tidied",
+    "note_tidying",
     "reassemble_when_done",
     "record_plan",
+    "recut",
+    "release_segment",
+    "release_stage",
     "renew_segment",
     "renew_stage",
     "retry",
+    "settle",
     "start",
 ]

@@ -1,4 +1,4 @@
-"""What people ask for: start, cancel, retry."""
+"""What people ask for: start, cancel, delete, retry, cut again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.db.models import F
 from django.utils.timezone import now
 
 from apps.jobs.ledger import rows
-from apps.jobs.models import ACTIVE, Job, Segment
+from apps.jobs.models import ACTIVE, STATUSES, Job, Segment
 
 
 @transaction.atomic
@@ -33,6 +33,20 @@ def cancel(job_id: UUID) -> bool:
     if moved:
         rows.stop_segments(job_id)
         rows.note(job_id, "cancelled")
+    return moved
+
+
+@transaction.atomic
+def delete(job_id: UUID) -> bool:
+    """Take the job from the person's sight at once; its objects, then its row, follow."""
+    if rows.lock_job(job_id) is None:
+        return False
+    nothing = {"error_code": "", "error_message": "", "fingerprint": ""}
+    others = [status for status in STATUSES if status != Job.Status.DELETED]
+    moved = rows.move(job_id, others, Job.Status.DELETED, **nothing)
+    if moved:
+        rows.stop_segments(job_id)
+        rows.note(job_id, "deleted")
     return moved
 
 
@@ -69,5 +83,24 @@ def retry(
     # A new attempt, so that its messages have ids of their own.
     rows.move(job_id, [Job.Status.FAILED], target, attempt=F("attempt") + 1, **no_error)
     rows.note(job_id, "retried")
+    job.refresh_from_db()
+    return job
+
+
+@transaction.atomic
+def recut(job_id: UUID) -> Job | None:
+    """Begin a conversion again with cutting; the job, for who should send chunk.
+
+    For segment objects that are gone. Whoever converts one hears of it when he next
+    renews his lease; stereo segments are made again, for the new cuts may be others.
+    """
+    job = rows.lock_job(job_id)
+    if job is None or job.status != Job.Status.CHUNKED:
+        return None
+    Segment.objects.filter(job_id=job_id).delete()
+    # A new attempt, so that its messages have ids of their own.
+    again = F("attempt") + 1
+    rows.move(job_id, [Job.Status.CHUNKED], Job.Status.CHUNKING, attempt=again)
+    rows.note(job_id, "recut")
     job.refresh_from_db()
     return job

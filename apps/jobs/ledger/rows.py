@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum, auto
 from typing import Any
 from uuid import UUID
 
@@ -15,11 +16,20 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.utils.timezone import now
 
-from apps.jobs.models import ACTIVE, OVER, Event, Job, Segment
+from apps.jobs.models import ACTIVE, OVER, TIDIED, Event, Job, Segment
 from contract.errors import Blame, ErrorCode
 
 DELIVERY = timedelta(seconds=30)
 """How long a message takes at the most through an empty queue."""
+
+
+class Refused(Enum):
+    """Why a claim was not granted."""
+
+    TAKEN = auto()
+    """Another attempt holds it, and will report."""
+    OVER = auto()
+    """There is nothing to do, or not any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +74,7 @@ def move(job_id: UUID, sources: Iterable[str], target: str, **fields: Any) -> bo
         status=target,
         finished_at=now() if over else None,
         notify_at=now() + DELIVERY if target in ACTIVE else None,
+        tidy_at=now() + DELIVERY if target in TIDIED else None,
         lease_expires_at=None,
         failures=0,
         **fields,
@@ -113,7 +124,7 @@ def fail_held_segment(segment: Segment, code: ErrorCode, message: str) -> Retry 
 
 def fail_job(job_id: UUID, code: ErrorCode, message: str) -> None:
     error = {"error_code": code, "error_message": message[:500]}
-    if move(job_id, ACTIVE, Job.Status.FAILED, **error):
+    if move(job_id, [Job.Status.CREATED, *ACTIVE], Job.Status.FAILED, **error):
         stop_segments(job_id)
         note(job_id, "failed", f"{code}: {message}")
 

@@ -6,28 +6,29 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F
+from django.utils.timezone import now
 
 from apps.jobs.ledger import rows
-from apps.jobs.ledger.rows import Retry
+from apps.jobs.ledger.rows import DELIVERY, Refused, Retry
 from apps.jobs.ledger.stages import LOST_WORKER
 from apps.jobs.models import Job, Segment
 from contract.errors import ErrorCode, StereoSpotError
 
 
 @transaction.atomic
-def claim_segment(job_id: UUID, index: int) -> Segment | None:
-    """Take the segment for one attempt; None when there is nothing to do or it is taken."""
+def claim_segment(job_id: UUID, index: int) -> Segment | Refused:
+    """Take the segment for one attempt."""
     job = rows.lock_job(job_id)
     if job is None or job.status != Job.Status.CHUNKED:
-        return None
+        return Refused.OVER
     segment = rows.lock_segment(job_id, index)
     if segment is None or segment.status not in ("pending", "running"):
-        return None
+        return Refused.OVER
     if segment.status == Segment.Status.RUNNING:
         if rows.is_alive(segment.lease_expires_at):
-            return None
+            return Refused.TAKEN
         if not rows.fail_held_segment(segment, ErrorCode.LEASE_EXPIRED, LOST_WORKER):
-            return None
+            return Refused.OVER
     Segment.objects.filter(pk=segment.pk).update(
         status=Segment.Status.RUNNING,
         attempt=F("attempt") + 1,
@@ -42,6 +43,16 @@ def renew_segment(segment: Segment, *, frames_done: int) -> bool:
     """The attempt lives; False when the job was stopped or it was given to another."""
     held = rows.held_segment(segment).filter(job__status=Job.Status.CHUNKED)
     return held.update(lease_expires_at=rows.lease(), frames_done=frames_done) == 1
+
+
+def release_segment(segment: Segment) -> bool:
+    """The worker has to stop: others may go on at once, and nobody has failed."""
+    released = rows.held_segment(segment).update(
+        status=Segment.Status.PENDING,
+        lease_expires_at=None,
+        notify_at=now() + DELIVERY,
+    )
+    return released == 1
 
 
 @transaction.atomic
@@ -65,10 +76,13 @@ def finish_segment(segment: Segment, *, seconds: float, version: str) -> bool:
 
 
 @transaction.atomic
-def fail_segment(segment: Segment, error: StereoSpotError) -> Retry | None:
-    """The attempt failed; the answer says whether, and after which pause, to try again."""
+def fail_segment(segment: Segment, error: StereoSpotError) -> Retry | Refused | None:
+    """The attempt failed: when to try again, or None when it is for good.
+
+    `Refused.TAKEN` when it is not this attempt's any more.
+    """
     rows.lock_job(segment.job_id)
     if not rows.held_segment(segment).exists():
-        return None
+        return Refused.TAKEN
     segment.refresh_from_db()
     return rows.fail_held_segment(segment, error.code, error.message)

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils.timezone import now
 
 from apps.jobs.ledger import rows
-from apps.jobs.ledger.rows import DELIVERY, Retry
+from apps.jobs.ledger.rows import DELIVERY, Refused, Retry
 from apps.jobs.models import Job, Segment
 from contract.errors import ErrorCode, StereoSpotError
 from contract.frames import Picture, SegmentFrames
@@ -19,16 +19,18 @@ LOST_WORKER = "The worker that had it stopped answering."
 
 
 @transaction.atomic
-def claim_stage(job_id: UUID, stage: Job.Status) -> Job | None:
-    """Take the job for one attempt; None when there is nothing to do or it is taken."""
+def claim_stage(job_id: UUID, stage: Job.Status) -> Job | Refused:
+    """Take the job for one attempt of the stage."""
     job = rows.lock_job(job_id)
-    if job is None or job.status != stage or rows.is_alive(job.lease_expires_at):
-        return None
+    if job is None or job.status != stage:
+        return Refused.OVER
+    if rows.is_alive(job.lease_expires_at):
+        return Refused.TAKEN
     if job.lease_expires_at is not None:
         # Whoever held it is gone. That attempt counts, or a worker that each time dies
         # of the same film would be given it for ever.
         if not rows.fail_held_stage(job, ErrorCode.LEASE_EXPIRED, LOST_WORKER):
-            return None
+            return Refused.OVER
         job.refresh_from_db()
     job.attempt += 1
     job.lease_expires_at = rows.lease()
@@ -39,6 +41,12 @@ def claim_stage(job_id: UUID, stage: Job.Status) -> Job | None:
 def renew_stage(job: Job) -> bool:
     """The attempt lives; False when the job was stopped or given to another worker."""
     return rows.held(job).update(lease_expires_at=rows.lease()) == 1
+
+
+def release_stage(job: Job) -> bool:
+    """The worker has to stop: others may go on at once, and nobody has failed."""
+    due = now() + DELIVERY
+    return rows.held(job).update(lease_expires_at=None, notify_at=due) == 1
 
 
 @transaction.atomic
@@ -89,9 +97,12 @@ def finish_concat(job: Job) -> bool:
 
 
 @transaction.atomic
-def fail_stage(job: Job, error: StereoSpotError) -> Retry | None:
-    """The attempt failed; the answer says whether, and after which pause, to try again."""
+def fail_stage(job: Job, error: StereoSpotError) -> Retry | Refused | None:
+    """The attempt failed: when to try again, or None when it is for good.
+
+    `Refused.TAKEN` when it is not this attempt's any more.
+    """
     locked = rows.lock_job(job.pk)
     if locked is None or not rows.held(job).exists():
-        return None
+        return Refused.TAKEN
     return rows.fail_held_stage(locked, error.code, error.message)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from django.utils.timezone import now
 
 from apps.jobs.ledger import rows
 from apps.jobs.ledger.rows import DELIVERY, Retry
 from apps.jobs.ledger.stages import LOST_WORKER
-from apps.jobs.models import ACTIVE, OVER, Job, Segment
+from apps.jobs.models import ACTIVE, Job, Segment
 from contract.errors import ErrorCode
+
+NEVER_CAME = "The film never arrived: upload it again."
 
 
 @transaction.atomic
@@ -50,6 +54,16 @@ def reassemble_when_done(job_id: UUID) -> bool:
 
 
 @transaction.atomic
+def abandon(job_id: UUID) -> bool:
+    """The source never came."""
+    job = rows.lock_job(job_id)
+    if job is None or job.status != Job.Status.CREATED:
+        return False
+    rows.fail_job(job_id, ErrorCode.SOURCE_MISSING, NEVER_CAME)
+    return True
+
+
+@transaction.atomic
 def begin_afresh() -> None:
     """No worker lives and no message is under way: all work is free, nobody has failed.
 
@@ -75,7 +89,32 @@ def note_sent(job_id: UUID, indexes: Sequence[int] | None = None) -> None:
         ).update(notify_at=due)
 
 
-def note_tidied(job_id: UUID) -> bool:
-    """Nothing is left of what only the work needed."""
-    untidied = Job.objects.filter(pk=job_id, status__in=OVER, tidied_at=None)
-    return untidied.update(tidied_at=now()) == 1
+def note_tidying(job_ids: Collection[UUID]) -> None:
+    """Somebody was asked to tidy up; to be asked again, should nothing come of it."""
+    Job.objects.filter(pk__in=job_ids, tidy_at__isnull=False).update(
+        tidy_at=now() + timedelta(seconds=2 * settings.LEASE_SECONDS)
+    )
+
+
+@transaction.atomic
+def note_tidied(job: Job) -> bool:
+    """Nothing was left in the store of what `job`, in its state, does not need.
+
+    Whoever had been working on it may still write for as long as nothing stops him, so
+    the store is looked at twice more: once all have heard of it, and once none can be
+    left. Then the row of a deleted job goes as well.
+    """
+    locked = rows.lock_job(job.pk)
+    if locked is None or locked.status != job.status or locked.finished_at is None:
+        return False
+    again = _next_look(locked.finished_at)
+    if again is None and locked.status == Job.Status.DELETED:
+        locked.delete()
+        return True
+    return Job.objects.filter(pk=job.pk).update(tidy_at=again) == 1
+
+
+def _next_look(finished_at: datetime) -> datetime | None:
+    pauses = (2 * settings.LEASE_SECONDS, settings.LATE_WRITER_SECONDS)
+    looks = (finished_at + timedelta(seconds=pause) for pause in pauses)
+    return next((look for look in looks if look > now()), None)

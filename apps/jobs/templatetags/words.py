@@ -27,6 +27,8 @@ _EVENTS = {
     "failed": "Failed",
     "cancelled": "Cancelled",
     "retried": "Retried",
+    "recut": "Cut again from the start",
+    "dead-letter": "The queue gave up a message",
 }
 
 

@@ -4,8 +4,8 @@
 may see what, `progress` puts the ledger's rows into words.
 """
 
-from apps.jobs.views.jobs import cancel, job, job_list, progress, retry
+from apps.jobs.views.jobs import cancel, delete, job, job_list, progress, retry
 from apps.jobs.views.media import final
 from apps.jobs.views.upload import new
 
-__all__ = ["cancel", "final", "job", "job_list", "new", "progress", "retry"]
+__all__ = ["cancel", "delete", "final", "job", "job_list", "new", "progress", "retry"]

@@ -25,7 +25,8 @@ class SeeOther(HttpResponseRedirect):
 
 
 def visible_jobs(user: User) -> QuerySet[Job]:
-    jobs = Job.objects.select_related("owner")
+    """Without the deleted ones, of which only the store's remains are to be removed."""
+    jobs = Job.objects.select_related("owner").exclude(status=Job.Status.DELETED)
     return jobs if user.is_staff else jobs.filter(owner=user)
 
 

@@ -6,10 +6,10 @@ from uuid import UUID
 
 from django.contrib import messages as notices
 from django.contrib.auth.decorators import login_required
-from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.timezone import now
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRefresh
@@ -17,6 +17,7 @@ from django_htmx.http import HttpResponseClientRefresh
 from apps.jobs import ledger
 from apps.jobs.middleware import HEADER, policy
 from apps.jobs.models import ACTIVE, Job, Segment
+from apps.jobs.sending import after_commit
 from apps.jobs.views.access import (
     AuthenticatedRequest,
     SeeOther,
@@ -93,10 +94,24 @@ def progress(request: HttpRequest, job_id: UUID) -> HttpResponse:
 def cancel(request: AuthenticatedRequest, job_id: UUID) -> HttpResponse:
     job = visible_job(request.user, job_id)
     if ledger.cancel(job.pk):
+        after_commit(messages.send_tidy, job.pk)
         notices.success(request, "The job is cancelled.")
     else:
         notices.info(request, "There was nothing to cancel: the job was over already.")
     return SeeOther(job.get_absolute_url())
+
+
+@require_POST
+@login_required
+def delete(request: AuthenticatedRequest, job_id: UUID) -> HttpResponse:
+    job = visible_job(request.user, job_id)
+    if ledger.delete(job.pk):
+        after_commit(messages.send_tidy, job.pk)
+        told = f"“{job.title}” is deleted, and its files are being deleted."
+        notices.success(request, told)
+    else:
+        notices.info(request, f"“{job.title}” was deleted already.")
+    return SeeOther(reverse("job-list"))
 
 
 @require_POST
@@ -109,8 +124,7 @@ def retry(request: AuthenticatedRequest, job_id: UUID) -> HttpResponse:
         notices.error(request, error.message)
         return SeeOther(job.get_absolute_url())
     if again:
-        # Robust: when the queue does not answer, the sweep sends it later.
-        transaction.on_commit(lambda: messages.send_retry(again), robust=True)
+        after_commit(messages.send_retry, again)
         notices.success(request, "The job goes on from what is done.")
     else:
         notices.info(request, "There was nothing to retry: the job has not failed.")

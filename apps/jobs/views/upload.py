@@ -9,7 +9,6 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.core.files.uploadhandler import TemporaryFileUploadHandler
-from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
@@ -19,6 +18,7 @@ from apps.jobs import ledger, storage
 from apps.jobs.forms import EXPLAINED, NewJobForm, too_large
 from apps.jobs.models import Job
 from apps.jobs.names import source_extension, title_of
+from apps.jobs.sending import after_commit
 from apps.jobs.views.access import AuthenticatedRequest, SeeOther
 from apps.pipeline import messages
 from contract.errors import StereoSpotError
@@ -87,8 +87,7 @@ def _begin(job: Job, film: Path) -> None:
         raise
     if ledger.start(job.pk):
         job.refresh_from_db()
-        # Robust: when the queue does not answer, the sweep sends it later.
-        transaction.on_commit(lambda: messages.send_stage(job), robust=True)
+        after_commit(messages.send_stage, job)
 
 
 def _refuse(

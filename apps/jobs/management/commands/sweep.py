@@ -16,5 +16,14 @@ class Command(BaseCommand):
         found = sweep()
         if not found:
             self.stdout.write("Another sweep is at work; nothing done.")
-        for name, count in found.items():
-            self.stdout.write(f"{count} {name}")
+        elif not any(found.values()):
+            self.stdout.write("Nothing was lost.")
+        for what, count in found.items():
+            if count:
+                self.stdout.write(f"Found {count} {_counted(what, count)}.")
+
+
+def _counted(what: str, count: int) -> str:
+    """`segments whose worker was lost`, or one of them: the first word is the noun."""
+    things, rest = what.split(" ", 1)
+    return f"{things.removesuffix('s') if count == 1 else things} {rest}"

@@ -1,4 +1,4 @@
-"""The ledger's tables. Rows change status only in `apps.jobs.ledger`."""
+"""A film on its way to 3D: the row that everything else hangs on."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import uuid
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.urls import reverse
 
-from contract.frames import Picture, SegmentFrames
-from contract.keys import FinalKey, SegmentKey, SourceKey, StereoSegmentKey
+from contract.frames import Picture
+from contract.keys import FinalKey, SourceKey
 from contract.modes import Engine, StereoMode, StereoSettings
 
 MODE_CHOICES = [
@@ -33,10 +33,14 @@ STATUSES = [
     "completed",
     "failed",
     "cancelled",
+    "deleted",
 ]
 ACTIVE = STATUSES[1:4]
 """There is work to do, and so a message in flight or due."""
 OVER = STATUSES[4:]
+TIDIED = ["completed", "cancelled", "deleted"]
+"""Over for good: objects that nobody needs any more are deleted. A failed job keeps its
+segments, for *Retry* goes on from them."""
 
 
 class Job(models.Model):
@@ -50,9 +54,11 @@ class Job(models.Model):
         COMPLETED = "completed", "Completed"
         FAILED = "failed", "Failed"
         CANCELLED = "cancelled", "Cancelled"
+        DELETED = "deleted", "Deleted"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE)
+    # Protected: with the row we would lose the only trace of its objects.
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT)
     title = models.CharField(max_length=200)
     mode = models.CharField(max_length=16, choices=MODE_CHOICES)
     engine = models.CharField(
@@ -90,8 +96,8 @@ class Job(models.Model):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     started_at = models.DateTimeField(null=True, editable=False)
     finished_at = models.DateTimeField(null=True, editable=False)
-    tidied_at = models.DateTimeField(null=True, editable=False)
-    """When the objects that only the work needed were deleted."""
+    tidy_at = models.DateTimeField(null=True, editable=False)
+    """When objects that nobody needs any more are next to be deleted; null: none are left."""
 
     class Meta:
         ordering = ("-created_at",)
@@ -103,9 +109,9 @@ class Job(models.Model):
                 condition=Q(status__in=ACTIVE),
             ),
             models.Index(
-                fields=["finished_at"],
+                fields=["tidy_at"],
                 name="job_untidied",
-                condition=Q(tidied_at=None, status__in=["completed", "cancelled"]),
+                condition=Q(tidy_at__isnull=False),
             ),
             models.Index(
                 fields=["fingerprint"],
@@ -138,6 +144,10 @@ class Job(models.Model):
                 name="job_notified_iff_active",
                 condition=Q(status__in=ACTIVE, notify_at__isnull=False)
                 | (~Q(status__in=ACTIVE) & Q(notify_at=None)),
+            ),
+            models.CheckConstraint(
+                name="job_tidied_only_when_over_for_good",
+                condition=Q(tidy_at=None) | Q(status__in=TIDIED),
             ),
             models.CheckConstraint(
                 name="job_cut_before_converted",
@@ -177,105 +187,3 @@ class Job(models.Model):
 
     def get_picture(self) -> Picture:
         return Picture.model_validate(self.picture)
-
-
-class Segment(models.Model):
-    """A stretch of the source: one unit of conversion."""
-
-    class Status(models.TextChoices):
-        PENDING = "pending", "Waiting"
-        RUNNING = "running", "Converting"
-        DONE = "done", "Done"
-        FAILED = "failed", "Failed"
-
-    job = models.ForeignKey(Job, models.CASCADE, related_name="segments")
-    index = models.PositiveIntegerField()
-    frames = models.JSONField(editable=False)
-    """Its manifest (`contract.frames.SegmentFrames`)."""
-    frame_count = models.PositiveIntegerField()
-    status = models.CharField(max_length=8, choices=Status, default=Status.PENDING)
-    attempt = models.PositiveIntegerField(default=0)
-    """Counts claims; a late answer of an older one is void."""
-    failures = models.PositiveSmallIntegerField(default=0)
-    lease_expires_at = models.DateTimeField(null=True, editable=False)
-    notify_at = models.DateTimeField(null=True, editable=False)
-    """From when on its message counts as lost, if it is still pending."""
-    error_code = models.CharField(max_length=32, blank=True)
-    """A `contract.errors.ErrorCode`."""
-    error_message = models.CharField(max_length=500, blank=True)
-    frames_done = models.PositiveIntegerField(default=0)
-    """Frames of its own converted so far by the present attempt."""
-    seconds = models.FloatField(null=True)
-    """Wall time of the successful attempt."""
-    engine_version = models.CharField(max_length=64, blank=True)
-
-    class Meta:
-        ordering = ("job", "index")
-        indexes = (
-            models.Index(
-                fields=["notify_at"],
-                name="segment_pending",
-                condition=Q(status="pending"),
-            ),
-            models.Index(
-                fields=["lease_expires_at"],
-                name="segment_running",
-                condition=Q(status="running"),
-            ),
-        )
-        constraints = (
-            models.UniqueConstraint(
-                fields=["job", "index"], name="segment_index_unique_in_job"
-            ),
-            models.CheckConstraint(
-                name="segment_status_known",
-                condition=Q(status__in=["pending", "running", "done", "failed"]),
-            ),
-            models.CheckConstraint(
-                name="segment_running_iff_leased",
-                condition=Q(status="running", lease_expires_at__isnull=False)
-                | (~Q(status="running") & Q(lease_expires_at=None)),
-            ),
-            models.CheckConstraint(
-                name="segment_done_iff_timed",
-                condition=Q(status="done", seconds__isnull=False)
-                | (~Q(status="done") & Q(seconds=None)),
-            ),
-            models.CheckConstraint(
-                name="segment_has_frames", condition=Q(frame_count__gte=1)
-            ),
-        )
-
-    def __str__(self) -> str:
-        return f"{self.job_id}/{self.index:05d}"
-
-    @property
-    def source_key(self) -> str:
-        """Of its object; needs `job`, whose total is part of the key."""
-        total = self.job.total_segments or 0
-        return str(
-            SegmentKey(self.job_id, self.index, total, StereoMode(self.job.mode))
-        )
-
-    @property
-    def stereo_key(self) -> str:
-        return str(StereoSegmentKey(self.job_id, self.index))
-
-    def get_frames(self) -> SegmentFrames:
-        return SegmentFrames.model_validate(self.frames)
-
-
-class Event(models.Model):
-    """What happened, in order; never updated, never deleted before its job."""
-
-    job = models.ForeignKey(Job, models.CASCADE, related_name="events")
-    segment_index = models.PositiveIntegerField(null=True)
-    at = models.DateTimeField(db_default=Now())
-    kind = models.CharField(max_length=32)
-    detail = models.CharField(max_length=500, blank=True)
-
-    class Meta:
-        ordering = (F("id").asc(),)
-
-    def __str__(self) -> str:
-        return f"{self.at:%H:%M:%S} {self.kind}"

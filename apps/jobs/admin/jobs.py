@@ -1,4 +1,4 @@
-"""A window on the ledger: operators look, and ask the ledger to retry or cancel."""
+"""Jobs: operators look, and ask the ledger to retry, cancel or delete them."""
 
 from __future__ import annotations
 
@@ -7,37 +7,23 @@ from uuid import UUID
 
 from django.contrib import admin
 from django.contrib import messages as notices
-from django.db import models, transaction
+from django.db import models
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest
-from django_celery_results.models import GroupResult, TaskResult
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 
 from apps.jobs import ledger
-from apps.jobs.models import Event, Job, Segment
+from apps.jobs.admin.windows import ReadOnly, may_work, tell
+from apps.jobs.models import DeadLetter, Event, Job, Segment
+from apps.jobs.sending import after_commit
 from apps.pipeline import messages, retrying
+from contract.errors import StereoSpotError
 
 if TYPE_CHECKING:
 
     class CountedJob(Job):
         segments_done: int
-
-
-# Celery's own bookkeeping: nothing that an operator should look at, let alone add to.
-admin.site.unregister([TaskResult, GroupResult])
-
-
-class ReadOnly:
-    """Nothing is added, changed or deleted here: the ledger's rules would not hold."""
-
-    def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
 
 
 class SegmentInline(ReadOnly, admin.TabularInline[Segment, Job]):
@@ -66,6 +52,23 @@ class EventInline(ReadOnly, admin.TabularInline[Event, Job]):
     model = Event
     fields = readonly_fields = ("at", "kind", "segment_index", "detail")
     ordering = ("-id",)
+
+
+class DeadLetterInline(ReadOnly, admin.TabularInline[DeadLetter, Job]):
+    model = DeadLetter
+    fields = readonly_fields = (
+        "queue",
+        "task",
+        "segment_index",
+        "deliveries",
+        "reason",
+        "status",
+        "buried_at",
+    )
+    show_change_link = True
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[DeadLetter]:
+        return super().get_queryset(request).defer("body")
 
 
 @admin.register(Job)
@@ -105,14 +108,14 @@ class JobAdmin(ReadOnly, admin.ModelAdmin[Job]):
         "created_at",
         "started_at",
         "finished_at",
-        "tidied_at",
+        "tidy_at",
         "source_key",
         "final_key",
         "film",
         "picture",
     )
-    inlines = (SegmentInline, EventInline)
-    actions = ("retry", "cancel")
+    inlines = (SegmentInline, EventInline, DeadLetterInline)
+    actions = ("retry", "cancel", "delete")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
         # Counted per row: a join would count the segments of all jobs for each page.
@@ -131,30 +134,46 @@ class JobAdmin(ReadOnly, admin.ModelAdmin[Job]):
         return f"{job.segments_done}/{job.total_segments or '–'}"
 
     def has_work_permission(self, request: HttpRequest) -> bool:
-        """Whether the person may use the actions; looking takes less."""
-        return request.user.has_perm("jobs.change_job")
+        return may_work(self, request)
 
     @admin.action(description="Retry", permissions=["work"])
     def retry(self, request: HttpRequest, jobs: QuerySet[Job]) -> None:
-        retried = [again for job_id in _ids(jobs) if (again := retrying.retry(job_id))]
-        for job in retried:
-            _send_retry(job)
-        self._tell(request, len(retried), "retried; the others had not failed")
+        number = 0
+        for job_id in _ids(jobs):
+            try:
+                job = retrying.retry(job_id)
+            except StereoSpotError as error:
+                self.message_user(request, f"Job {job_id}: {error}", notices.ERROR)
+                continue
+            if job:
+                number += 1
+                after_commit(messages.send_retry, job)
+        tell(self, request, number, "retried; the others had not failed")
 
     @admin.action(description="Cancel", permissions=["work"])
     def cancel(self, request: HttpRequest, jobs: QuerySet[Job]) -> None:
         cancelled = [job_id for job_id in _ids(jobs) if ledger.cancel(job_id)]
-        self._tell(request, len(cancelled), "cancelled; the others were over")
+        for job_id in cancelled:
+            after_commit(messages.send_tidy, job_id)
+        tell(self, request, len(cancelled), "cancelled; the others were over")
 
-    def _tell(self, request: HttpRequest, number: int, what: str) -> None:
-        jobs = "1 job" if number == 1 else f"{number} jobs"
-        level = notices.SUCCESS if number else notices.WARNING
-        self.message_user(request, f"{jobs} {what}.", level)
-
-
-def _send_retry(job: Job) -> None:
-    # Robust: when the queue does not answer, the sweep sends it later.
-    transaction.on_commit(lambda: messages.send_retry(job), robust=True)
+    @admin.action(description="Delete", permissions=["work"])
+    def delete(self, request: HttpRequest, jobs: QuerySet[Job]) -> HttpResponse | None:
+        """Asks first: the films go with their jobs."""
+        if "confirmed" not in request.POST:
+            context = {
+                **self.admin_site.each_context(request),
+                "title": "Delete jobs and their films",
+                "opts": self.opts,
+                "jobs": jobs,
+            }
+            return TemplateResponse(request, "admin/jobs/job/delete.html", context)
+        deleted = [job_id for job_id in _ids(jobs) if ledger.delete(job_id)]
+        for job_id in deleted:
+            after_commit(messages.send_tidy, job_id)
+        what = "deleted, and their files are being deleted; the others were already"
+        tell(self, request, len(deleted), what)
+        return None
 
 
 def _ids(jobs: QuerySet[Job]) -> list[UUID]:

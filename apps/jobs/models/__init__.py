@@ -1,0 +1,27 @@
+"""The ledger's tables. Rows change status only in `apps.jobs.ledger`."""
+
+from apps.jobs.models.dead_letter import DeadLetter
+from apps.jobs.models.event import Event
+from apps.jobs.models.job import (
+    ACTIVE,
+    ENGINE_CHOICES,
+    MODE_CHOICES,
+    OVER,
+    STATUSES,
+    TIDIED,
+    Job,
+)
+from apps.jobs.models.segment import Segment
+
+__all__ = [
+    "ACTIVE",
+    "ENGINE_CHOICES",
+    "MODE_CHOICES",
+    "OVER",
+    "STATUSES",
+    "TIDIED",
+    "DeadLetter",
+    "Event",
+    "Job",
+    "Segment",
+]
