@@ -7,7 +7,7 @@ that workers of other queues never carry it.
 from __future__ import annotations
 
 import functools
-import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +29,7 @@ class SegmentClaim:
     def __init__(self, segment: Segment) -> None:
         self.segment = segment
         self.frames_done = 0
+        self._first: tuple[float, int] | None = None
 
     def renew(self) -> bool:
         return ledger.renew_segment(self.segment, frames_done=self.frames_done)
@@ -36,11 +37,17 @@ class SegmentClaim:
     def release(self) -> bool:
         return ledger.release_segment(self.segment)
 
+    def count(self, frames: int) -> None:
+        self.frames_done += frames
+        self._first = self._first or (time.monotonic(), self.frames_done)
+
     def remaining(self, elapsed: float) -> float:
-        if not self.frames_done:
-            return math.inf
-        left = self.segment.frame_count - self.frames_done
-        return elapsed * left / self.frames_done
+        """By the pace since the first frames: what came before them comes once."""
+        since, at_first = self._first or (0.0, self.frames_done)
+        if self.frames_done == at_first:
+            return elapsed
+        pace = (time.monotonic() - since) / (self.frames_done - at_first)
+        return pace * (self.segment.frame_count - self.frames_done)
 
 
 def infer(claim: SegmentClaim, lease: Lease) -> Completed:
@@ -51,7 +58,7 @@ def infer(claim: SegmentClaim, lease: Lease) -> Completed:
     segment = claim.segment
 
     def on_frames(more: int) -> None:
-        claim.frames_done += more
+        claim.count(more)
         lease.check()
 
     conversion = _conversion(segment)

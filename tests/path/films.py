@@ -20,9 +20,9 @@ def small_film(path: Path, *, seconds: float = 3.0) -> Path:
     return path
 
 
-def long_film(path: Path) -> Path:
-    """One shot that takes a worker ten seconds or more."""
-    picture = "testsrc2=size=384x216:rate=24:duration=12"
+def one_shot(path: Path, *, seconds: int) -> Path:
+    """A film without a cut; a worker converts some 30 to 60 frames of it a second."""
+    picture = f"testsrc2=size=384x216:rate=24:duration={seconds}"
     command = ["-f", "lavfi", "-i", picture, "-c:v", "libx264", str(path)]
     subprocess.run([find_ffmpeg(), "-loglevel", "error", *command], check=True)
     return path

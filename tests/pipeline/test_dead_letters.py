@@ -311,7 +311,7 @@ def convert(sqs: Sqs, job: Job) -> tuple[str, list[str]]:
     """Send the conversion of two segments; ids of its callback and of its parts."""
     canvas = messages.conversion(job.pk, [1, 2], attempt=1)
     canvas.apply_async()
-    return canvas.body.id, [part.id for part in canvas.tasks]
+    return canvas.body.id, [part.id for part in canvas.tasks.tasks]
 
 
 def state(task_id: str) -> str:
