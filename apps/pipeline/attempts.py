@@ -22,6 +22,7 @@ from apps.pipeline.leases import (
     LeaseLostError,
     recorded,
 )
+from apps.pipeline.outage import OUTAGE
 from contract.errors import Blame, ErrorCode, StereoSpotError
 
 log = structlog.get_logger(__name__)
@@ -64,6 +65,8 @@ def _as_failure(error: Exception) -> StereoSpotError:
         failure = StereoSpotError(
             ErrorCode.OUT_OF_MEMORY, "The worker ran out of memory."
         )
+    elif isinstance(error, OUTAGE):
+        failure = StereoSpotError(ErrorCode.STORAGE, "The database did not answer.")
     elif isinstance(error, SoftTimeLimitExceeded):
         failure = StereoSpotError(ErrorCode.INTERNAL, "It took longer than is allowed.")
     else:
