@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import django_stubs_ext
+from botocore.config import Config
 from psycopg.conninfo import conninfo_to_dict
 
 from stereospot import embedded
@@ -99,8 +100,22 @@ LOGGING_CONFIG = "stereospot.logs.configure"
 # --- The ledger -------------------------------------------------------------------
 
 
+# A database whose host vanishes says nothing. Without these a worker would wait for
+# hours, and the server as long keep the locks of a worker that vanished.
+PATIENCE_WITH_DATABASE = {
+    "connect_timeout": "5",  # seconds
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "15000",  # milliseconds
+    "options": "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 "
+    "-c tcp_keepalives_count=3 -c lock_timeout=10s -c statement_timeout=60s "
+    "-c idle_in_transaction_session_timeout=60s",
+}
+
+
 def _database(url: str) -> dict[str, Any]:
-    facts = conninfo_to_dict(url)
+    facts = PATIENCE_WITH_DATABASE | conninfo_to_dict(url)
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": facts.pop("dbname", "stereospot"),
@@ -144,7 +159,15 @@ def _storage(name: str, bucket: str | None) -> dict[str, Any]:
             "BACKEND": "apps.jobs.storage.Disk",
             "OPTIONS": {"location": DATA_DIR / name},
         }
-    options = {"bucket_name": bucket, "region_name": env.aws_region}
+    options = {
+        "bucket_name": bucket,
+        "region_name": env.aws_region,
+        "client_config": Config(
+            connect_timeout=5,
+            read_timeout=30,
+            retries={"mode": "standard", "max_attempts": 4},
+        ),
+    }
     return {"BACKEND": "apps.jobs.storage.Bucket", "OPTIONS": options}
 
 
@@ -192,8 +215,15 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
         f"stereospot-{name}": {"url": url} for name, url in env.queue_urls.items()
     },
     "sqs_base64_encoding": False,
-    "client-config": {"connect_timeout": 5, "read_timeout": 30},
+    # Short: a page may be waiting. Polls have a time limit of their own, and what could
+    # not be sent the sweep sends.
+    "client-config": {
+        "connect_timeout": 5,
+        "read_timeout": 5,
+        "retries": {"mode": "standard", "total_max_attempts": 2},
+    },
 }
+CELERY_TASK_PUBLISH_RETRY = False
 CELERY_RESULT_BACKEND = "apps.pipeline.chords.ChordBackend"
 CELERY_RESULT_EXPIRES = 7 * 24 * 3600
 CELERY_ACCEPT_CONTENT = ["json"]
@@ -214,7 +244,8 @@ CELERY_TASK_ROUTES = {
     "concat": {"queue": "media"},
     "infer": {"queue": "gpu"},
     "sweep": {"queue": "control"},
-    "tidy": {"queue": "control"},
+    # Not with the sweep: a slow store must not keep it waiting.
+    "tidy": {"queue": "media"},
 }
 SWEEP_SECONDS = 30
 CELERY_BEAT_SCHEDULE = {

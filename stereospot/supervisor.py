@@ -52,6 +52,7 @@ class _Process:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                env=os.environ | {"SHUTDOWN_GRACE_SECONDS": str(STOP_SECONDS - 1)},
                 # Its own session: Ctrl-C reaches the supervisor alone, and the whole
                 # group of a worker with its children can be killed at once.
                 start_new_session=True,

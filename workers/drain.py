@@ -21,8 +21,9 @@ the signal reaches a worker's first process, the tasks run in its forked childre
 
 
 def begin(**signal: Any) -> None:
-    """The worker has been told to stop."""
-    _TIME.pack_into(_begun, 0, time.monotonic())
+    """The worker has been told to stop; told again, it has no more time than before."""
+    if seconds_left(0.0) is None:
+        _TIME.pack_into(_begun, 0, time.monotonic())
 
 
 def seconds_left(grace: float) -> float | None:

@@ -122,11 +122,10 @@ class PollingChannel(SQS.Channel):
     def _poll_client(self) -> PollClient:
         if self._client is None or self._client._closed:
             config = self.transport_options.get("client-config") or {}
-            timeout = config.get("read_timeout", self.wait_time_seconds + ANSWER_MARGIN)
             self._client = PollClient(
                 self.hub,
                 connect_timeout=config.get("connect_timeout", CONNECT_TIMEOUT),
-                timeout=max(timeout, self.wait_time_seconds + 1),
+                timeout=self.wait_time_seconds + ANSWER_MARGIN,
             )
         return self._client
 

@@ -207,8 +207,14 @@ class ChordBackend(ResultBackend):
     def _fail(self, chord: Chord, body: Any, error: ChordError) -> None:
         """The body is a failure: its errbacks are called, and what waits for it fails."""
         log.error("chord failed", group_id=chord.pk, error=str(error))
+        if outer := self._signature(body.options.get("chord")):
+            # The body is a part of an outer chord, whose errbacks Celery has linked to
+            # it, too. They are called once, where they belong.
+            theirs = outer.options.get("link_error") or []
+            ours = body.options.get("link_error") or []
+            body.options["link_error"] = [each for each in ours if each not in theirs]
         self.chord_error_from_stack(body, error)
-        if body.options.get("chord"):  # the body is itself a part of an outer chord
+        if outer:
             request = Context(
                 body.options, id=body.id, group=body.options.get("group_id")
             )

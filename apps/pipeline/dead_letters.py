@@ -81,7 +81,11 @@ def redrive(letter_id: int) -> bool:
             raise QueueAwayError(f"There is no queue {letter.queue}.")
         if not ledger.settle(letter_id, DeadLetter.Status.REDRIVEN):
             return False
-        queues.client.send_message(QueueUrl=url, MessageBody=letter.body)
+        try:
+            queues.client.send_message(QueueUrl=url, MessageBody=letter.body)
+        except (BotoCoreError, ClientError):
+            ledger.unsettle(letter_id)
+            raise
     log.info("dead letter sent again", letter=letter_id, queue=letter.queue)
     return True
 

@@ -14,11 +14,11 @@ from typing import Protocol, TypeVar
 
 import structlog
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connection
+from django.db import DEFAULT_DB_ALIAS, connection
 
 from apps.jobs import ledger
 from apps.jobs.models import Job
-from apps.pipeline.outage import outlast
+from apps.pipeline.outage import OUTAGE, outlast
 from workers import drain
 
 log = structlog.get_logger(__name__)
@@ -101,14 +101,19 @@ class Lease:
                     self._lost.set()
                     return
                 try:
-                    if not self._claim.renew():
-                        self._lost.set()
-                        return
-                except (OperationalError, InterfaceError):
+                    renewed = self._claim.renew()
+                except OUTAGE:
                     # The database is away, for others too. The ledger refuses the
                     # answer, should the lease be given to somebody meanwhile.
                     log.warning("lease not renewed", exc_info=True)
                     connection.close()
+                    continue
+                if not renewed:
+                    self._lost.set()
+                    return
+        except Exception:
+            log.exception("lease no longer renewed")
+            self._lost.set()
         finally:
             connection.close()
 
@@ -123,7 +128,8 @@ def held(claim: Claim) -> Iterator[Lease]:
         yield lease
     finally:
         lease._over.set()
-        keeper.join()
+        # Not for ever: it may be waiting for a database that does not answer.
+        keeper.join(settings.LEASE_RENEWAL_SECONDS)
 
 
 def recorded(record: Callable[[], Result]) -> Result:

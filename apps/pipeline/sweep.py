@@ -8,6 +8,7 @@ Where none is, a message was lost or a worker died.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
@@ -15,6 +16,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
+from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.timezone import now
@@ -40,13 +42,19 @@ UPLOAD = timedelta(days=1)
 
 Row = TypeVar("Row")
 
+_ended: float | None = None
+"""When this process's last round was over, by its monotonic clock."""
+
 
 def sweep() -> dict[str, int]:
     """Do one round; how many of what were found. Empty when another one is at work."""
+    global _ended
     with _alone() as alone:
         if not alone:
             return {}
-        found = {what: _looked(what, look) for what, look in _LOOKS.items()}
+        looks = _LOOKS if _is_shaken() else _LOOKS | _EXPIRIES
+        found = {what: _looked(what, look) for what, look in looks.items()}
+        _ended = time.monotonic()
     if any(found.values()):
         log.info("swept", **{name: n for name, n in found.items() if n})
     return found
@@ -62,6 +70,20 @@ def _alone() -> Iterator[bool]:
         finally:
             if alone:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
+
+
+def _is_shaken() -> bool:
+    """Whether the database may have been away, so that nobody could renew a lease.
+
+    Those who live get time to do so, or an outage would cost each of them its work.
+    """
+    age = "SELECT now() - pg_postmaster_start_time() < make_interval(secs => %s)"
+    with connection.cursor() as cursor:
+        cursor.execute(age, [settings.LEASE_SECONDS])
+        (has_restarted,) = cursor.fetchone() or (False,)
+    usual = settings.SWEEP_SECONDS + settings.LEASE_SECONDS / 2
+    has_paused = _ended is not None and time.monotonic() - _ended > usual
+    return has_restarted or has_paused
 
 
 def _looked(what: str, look: Callable[[], int]) -> int:
@@ -166,7 +188,8 @@ def _is_lost(queue: str, waiting: QuerySet[Any]) -> Q:
     knows which: those that have been due for long.
     """
     found = messages.waiting(queue)
-    if found >= waiting.filter(notify_at__lte=now() + ledger.DELIVERY).count():
+    expected = waiting.filter(notify_at__lte=now() + ledger.DELIVERY).order_by()
+    if expected[: found + 1].count() <= found:
         return Q(pk__in=[])
     return Q(notify_at__lte=now() - (PATIENCE if found else timedelta()))
 
@@ -186,7 +209,8 @@ def _arrived_sources() -> int:
         status=Job.Status.CREATED,
         created_at__range=(now() - UPLOAD, now() - ARRIVAL),
     )
-    return _each(created.order_by("created_at")[:BATCH], start)
+    # At random: of more than a batch each has its turn.
+    return _each(created.order_by("?")[:BATCH], start)
 
 
 def _abandoned_jobs() -> int:
@@ -212,15 +236,18 @@ def _unsent_callbacks() -> int:
     return int(backend.send_unsent(older_than=ledger.DELIVERY))
 
 
-_LOOKS = {
-    "sources that nobody had reported": _arrived_sources,
-    "jobs whose source never came": _abandoned_jobs,
+_EXPIRIES = {
     "stages whose worker was lost": _expired_stages,
     "segments whose worker was lost": _expired_segments,
+}
+_LOOKS = {
+    "jobs whose source never came": _abandoned_jobs,
     "jobs whose segments were all done": _finished_conversions,
     "stages whose message was lost": _silent_stages,
     "segments whose message was lost": _silent_segments,
     "chords whose callback was not sent": _unsent_callbacks,
     "jobs to tidy": _untidied,
     "messages that the queue gave up": dead_letters.reap,
+    # Last, for it asks the store, which may be slow.
+    "sources that nobody had reported": _arrived_sources,
 }

@@ -58,7 +58,7 @@ def chunk(self: Task[..., Any], job_id: str) -> None:
 
 @shared_task(name="infer", bind=True, max_retries=None, throws=TOLD)
 def infer(self: Task[..., Any], job_id: str, index: int) -> None:
-    """Convert one segment; the last one outside of a chord starts the concat itself."""
+    """Convert one segment; whoever finishes the last one starts the concat."""
     segment = _claimed(ledger.claim_segment, UUID(job_id), index)
     if segment is None:
         _hand_on_again(self, UUID(job_id))
@@ -71,7 +71,10 @@ def infer(self: Task[..., Any], job_id: str, index: int) -> None:
             _again(self, recorded(lambda: ledger.fail_segment(segment, done)), done)
         finish = partial(ledger.finish_segment, segment)
         last = recorded(lambda: finish(seconds=done.seconds, version=done.version))
-    if last and self.request.chord is None:
+    if isinstance(last, Refused):
+        raise Ignore
+    if last:
+        # Not left to the chord, of which parts may be missing that came another way.
         messages.send_stage(recorded(lambda: Job.objects.get(pk=segment.job_id)))
 
 

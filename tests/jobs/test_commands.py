@@ -264,7 +264,8 @@ def test_who_converts_a_segment_hears_that_the_film_is_cut_again(job):
     assert ledger.recut(job.pk).status == Job.Status.CHUNKING
 
     assert not ledger.renew_segment(segment, frames_done=1)
-    assert not ledger.finish_segment(segment, seconds=1.0, version="1")
+    late = ledger.finish_segment(segment, seconds=1.0, version="1")
+    assert late is ledger.Refused.TAKEN
     assert ledger.recut(job.pk) is None
 
 

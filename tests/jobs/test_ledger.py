@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from threading import Thread
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils.timezone import now
 
 from apps.jobs import ledger
@@ -100,6 +101,15 @@ def test_segments_and_their_total_exist_when_chunking_is_complete(
     assert [segment.index for segment in job.segments.all()] == [0, 1]
 
 
+def test_a_cutter_that_lost_the_answer_gets_it_again(chunking, picture, frames):
+    job = ledger.claim_stage(chunking.pk, Job.Status.CHUNKING)
+    ledger.record_plan(job, {}, picture, "mp4", 1)
+    ledger.finish_chunk(job, [frames])
+
+    assert ledger.finish_chunk(job, [frames]) is True
+    assert Segment.objects.count() == 1
+
+
 def test_what_the_user_must_mend_fails_the_job_at_once(chunking):
     job = ledger.claim_stage(chunking.pk, Job.Status.CHUNKING)
 
@@ -171,7 +181,7 @@ def test_the_late_answer_of_an_abandoned_attempt_changes_nothing(job):
     expire(abandoned)
     ledger.claim_segment(job.pk, 1)
 
-    assert finish(abandoned) is False
+    assert finish(abandoned) is Refused.TAKEN
     assert ledger.fail_segment(abandoned, USERS) is Refused.TAKEN
     assert ledger.renew_segment(abandoned, frames_done=5) is False
     assert job.segments.get(index=1).status == Segment.Status.RUNNING
@@ -215,7 +225,7 @@ def test_finishing_and_cancelling_at_once_leave_one_truth(job, round_):
     job.refresh_from_db()
     assert cancelled is True
     assert job.status == Job.Status.CANCELLED
-    assert Event.objects.filter(kind="converted").count() == int(finished)
+    assert Event.objects.filter(kind="converted").count() == int(finished is True)
 
 
 def test_the_last_failed_attempt_fails_the_job_and_stops_the_others(job, settings):
@@ -228,6 +238,48 @@ def test_the_last_failed_attempt_fails_the_job_and_stops_the_others(job, setting
     assert job.finished_at is not None
     assert ledger.renew_segment(other, frames_done=1) is False
     assert ledger.claim_segment(job.pk, 2) is Refused.OVER
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("stop", [ledger.cancel, ledger.delete])
+def test_a_renewal_that_waits_for_who_stops_the_job_hears_of_it(job, stop):
+    segment = ledger.claim_segment(job.pk, 1)
+    heard = []
+
+    def renew() -> None:
+        heard.append(ledger.renew_segment(segment, frames_done=1))
+        connection.close()
+
+    with transaction.atomic():
+        stop(job.pk)
+        renewal = Thread(target=renew)
+        renewal.start()
+        renewal.join(0.3)
+        assert heard == []  # it waits for our commit
+    renewal.join()
+
+    assert heard == [False]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_renewal_that_waits_for_a_take_over_does_not_renew_the_taker(job):
+    lost = ledger.claim_segment(job.pk, 1)
+    expire(lost)
+    heard = []
+
+    def renew() -> None:
+        heard.append(ledger.renew_segment(lost, frames_done=7))
+        connection.close()
+
+    with transaction.atomic():
+        ledger.claim_segment(job.pk, 1)
+        renewal = Thread(target=renew)
+        renewal.start()
+        renewal.join(0.3)
+    renewal.join()
+
+    assert heard == [False]
+    assert job.segments.get(index=1).frames_done == 0
 
 
 def test_progress_is_recorded_with_each_renewal(job):

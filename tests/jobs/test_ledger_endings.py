@@ -80,7 +80,8 @@ def test_deleting_takes_the_work_from_its_workers(job):
     ledger.delete(job.pk)
 
     assert ledger.renew_segment(running, frames_done=1) is False
-    assert ledger.finish_segment(running, seconds=1.0, version="1") is False
+    late = ledger.finish_segment(running, seconds=1.0, version="1")
+    assert late is Refused.TAKEN
     assert ledger.claim_segment(job.pk, 2) is Refused.OVER
 
 

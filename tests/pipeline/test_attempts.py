@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 from celery.exceptions import Ignore, Reject
-from django.db import OperationalError, connection
+from django.db import InterfaceError, InternalError, OperationalError, connection
 
 from apps.jobs import ledger
 from apps.jobs.models import Job
@@ -96,6 +96,46 @@ def test_a_lease_is_renewed_while_the_work_lasts_and_no_longer(settings):
     counted = claim.renewed
     threading.Event().wait(0.05)
     assert claim.renewed == counted
+
+
+@pytest.mark.parametrize(
+    "error", [OperationalError, InterfaceError, InternalError], ids=lambda e: e.__name__
+)
+def test_a_lease_outlasts_a_database_that_is_away_for_a_moment(settings, error):
+    settings.LEASE_RENEWAL_SECONDS = 0.01
+    claim, enough = Claimed(), threading.Event()
+
+    def on_renewal() -> None:
+        if claim.renewed == 1:
+            raise error("gone")
+        enough.set()
+
+    claim.on_renewal = on_renewal
+
+    assert attempt(claim, lambda lease: enough.wait(5)) is True
+
+
+def test_a_lease_that_cannot_be_renewed_for_a_fault_of_ours_is_given_up(settings):
+    settings.LEASE_RENEWAL_SECONDS = 0.01
+    claim = Claimed()
+
+    def on_renewal() -> None:
+        raise ZeroDivisionError
+
+    claim.on_renewal = on_renewal
+
+    with pytest.raises(Ignore):
+        attempt(claim, for_ever)
+
+
+def test_work_that_is_done_does_not_wait_for_a_renewal_that_hangs(settings):
+    settings.LEASE_RENEWAL_SECONDS = 0.01
+    claim, hang = Claimed(), threading.Event()
+    claim.on_renewal = lambda: bool(hang.wait(60)) and None
+    try:
+        assert attempt(claim, lambda lease: threading.Event().wait(0.1)) is False
+    finally:
+        hang.set()
 
 
 def test_work_that_hangs_loses_its_lease(settings):

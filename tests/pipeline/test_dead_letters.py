@@ -351,7 +351,7 @@ def test_who_waits_for_a_failure_hears_of_it_once(sqs, job, before, told):
 
     dead_letters.reap()
 
-    assert len(sqs.waiting("control")) == told
+    assert len(sqs.waiting("media")) == told
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def test_a_conversion_that_is_sent_again_is_the_same_chord_also_in_a_chain():
         ("chunk", "media"),
         ("concat", "media"),
         ("infer", "gpu"),
-        ("tidy", "control"),
+        ("tidy", "media"),
         ("sweep", "control"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -25,6 +26,13 @@ class Outbox:
     def __init__(self) -> None:
         self.sent: list[str] = []
         self.waiting = 0
+
+
+@pytest.fixture(autouse=True)
+def calm(monkeypatch) -> None:
+    """The database has been there for long."""
+    monkeypatch.setattr(sweep, "_ended", None)
+    monkeypatch.setattr(sweep, "_is_shaken", lambda: False)
 
 
 @pytest.fixture(autouse=True)
@@ -107,6 +115,40 @@ def test_a_segment_whose_worker_died_is_sent_again_after_a_pause(job, outbox, se
     sweep.sweep()
 
     assert outbox.sent == [f"infer 1+{settings.RETRY_PAUSES[0]}"]
+
+
+def test_after_an_outage_those_who_live_get_time_to_renew_their_leases(
+    job, outbox, monkeypatch
+):
+    segment = ledger.claim_segment(job.pk, 1)
+    Segment.objects.filter(pk=segment.pk).update(lease_expires_at=now() - JUST_DUE)
+    monkeypatch.setattr(sweep, "_is_shaken", lambda: True)
+
+    sweep.sweep()
+
+    assert outbox.sent == []
+    assert ledger.renew_segment(segment, frames_done=1) is True
+
+
+@pytest.mark.parametrize(
+    ("ended", "is_shaken"), [(None, False), (10.0, False), (60.0, True)]
+)
+def test_a_round_that_comes_late_was_kept_from_it_by_an_outage(
+    job, settings, monkeypatch, ended, is_shaken
+):
+    monkeypatch.undo()
+    settings.LEASE_SECONDS, settings.SWEEP_SECONDS = 0.001, 30
+    at = None if ended is None else time.monotonic() - ended
+    monkeypatch.setattr(sweep, "_ended", at)
+
+    assert sweep._is_shaken() is is_shaken
+
+
+def test_a_database_that_has_just_started_was_away(job, settings, monkeypatch):
+    monkeypatch.undo()
+    settings.LEASE_SECONDS = 24 * 3600
+
+    assert sweep._is_shaken() is True
 
 
 def test_a_segment_that_killed_its_last_worker_fails_the_job(job, outbox, settings):
@@ -251,6 +293,21 @@ def test_one_sweep_at_a_time(job, outbox):
         assert alone
         assert pool.submit(swept_elsewhere).result() == {}
     assert outbox.sent == []
+
+
+def test_no_look_of_the_sweep_reads_a_whole_table(job, monkeypatch):
+    """With sequential scans made dear, what is left of them has no index."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    with CaptureQueriesContext(connection) as queries:
+        sweep.sweep()
+
+    reads = [q["sql"] for q in queries if q["sql"].startswith("SELECT")]
+    for sql in (s for s in reads if '"jobs_' in s or '"pipeline_' in s):
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN {sql}")
+            plan = "\n".join(line for (line,) in cursor.fetchall())
+        assert "Seq Scan" not in plan, plan
 
 
 def test_a_sweep_costs_the_same_for_two_lost_segments_and_for_many(

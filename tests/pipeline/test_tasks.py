@@ -138,22 +138,29 @@ def test_the_failure_of_an_attempt_that_was_taken_over_says_nothing(
         deliver(tasks.infer, str(job.pk), 1)
 
 
-def test_the_last_part_of_a_chord_leaves_the_concat_to_it(job, engine, sent):
+@pytest.mark.parametrize("chord", [None, {"task": "concat"}])
+def test_whoever_finishes_the_last_segment_starts_the_concat(job, engine, sent, chord):
     job.segments.filter(index=1).update(status="done", seconds=1, notify_at=None)
 
-    deliver(tasks.infer, str(job.pk), 2, chord={"task": "concat"})
+    deliver(tasks.infer, str(job.pk), 2, chord=chord)
 
     job.refresh_from_db()
     assert job.status == Job.Status.REASSEMBLING
-    assert sent == []
-
-
-def test_the_last_segment_outside_of_a_chord_starts_the_concat(job, engine, sent):
-    job.segments.filter(index=1).update(status="done", seconds=1, notify_at=None)
-
-    deliver(tasks.infer, str(job.pk), 2)
-
     assert len(sent) == 1
+
+
+def test_the_success_of_an_attempt_that_was_taken_over_says_nothing(
+    job, engine, monkeypatch
+):
+    def infer(claim: Any, lease: Any) -> Completed:
+        job.segments.filter(index=1).update(lease_expires_at=now())
+        ledger.claim_segment(job.pk, 1)
+        return Completed(frames=25, seconds=1.0, engine="preview", version="1")
+
+    monkeypatch.setattr("apps.pipeline.infer.infer", infer)
+
+    with pytest.raises(Ignore):
+        deliver(tasks.infer, str(job.pk), 1)
 
 
 def test_a_cutter_that_died_before_it_sent_the_parts_sends_them_when_it_comes_again(

@@ -8,7 +8,7 @@ Lock order: the job's row, then its segments' rows. Nothing slow happens in here
 message goes out: callers send after the commit, and the sweep sends what they lost.
 """
 
-from apps.jobs.ledger.dead_letters import bury, settle
+from apps.jobs.ledger.dead_letters import bury, settle, unsettle
 from apps.jobs.ledger.people import cancel, delete, recut, retry, start
 from apps.jobs.ledger.rows import DELIVERY, Refused, Retry
 from apps.jobs.ledger.segments import (
@@ -69,4 +69,5 @@ __all__ = [
     "retry",
     "settle",
     "start",
+    "unsettle",
 ]

@@ -41,3 +41,11 @@ def settle(letter_id: int, status: DeadLetter.Status) -> bool:
     """Say what becomes of a waiting letter; True for the one caller who did."""
     waiting = DeadLetter.objects.filter(pk=letter_id, status=DeadLetter.Status.WAITING)
     return waiting.update(status=status, settled_at=now()) == 1
+
+
+def unsettle(letter_id: int) -> None:
+    """It could not be sent again after all."""
+    redriven = DeadLetter.objects.filter(
+        pk=letter_id, status=DeadLetter.Status.REDRIVEN
+    )
+    redriven.update(status=DeadLetter.Status.WAITING, settled_at=None)

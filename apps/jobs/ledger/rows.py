@@ -86,8 +86,13 @@ def note(
     job_id: UUID, kind: str, detail: str = "", segment_index: int | None = None
 ) -> None:
     Event.objects.create(
-        job_id=job_id, kind=kind, detail=detail[:500], segment_index=segment_index
+        job_id=job_id, kind=kind, detail=short(detail), segment_index=segment_index
     )
+
+
+def short(text: str) -> str:
+    """As much as a row has room for, without the null that PostgreSQL has not."""
+    return text.replace("\0", "")[:500]
 
 
 def fail_held_stage(job: Job, code: ErrorCode, message: str) -> Retry | None:
@@ -115,7 +120,7 @@ def fail_held_segment(segment: Segment, code: ErrorCode, message: str) -> Retry 
         lease_expires_at=None,
         notify_at=_due(retry) if retry else None,
         error_code=code,
-        error_message=message[:500],
+        error_message=short(message),
     )
     if retry is None:
         fail_job(segment.job_id, code, message)
@@ -123,7 +128,7 @@ def fail_held_segment(segment: Segment, code: ErrorCode, message: str) -> Retry 
 
 
 def fail_job(job_id: UUID, code: ErrorCode, message: str) -> None:
-    error = {"error_code": code, "error_message": message[:500]}
+    error = {"error_code": code, "error_message": short(message)}
     if move(job_id, [Job.Status.CREATED, *ACTIVE], Job.Status.FAILED, **error):
         stop_segments(job_id)
         note(job_id, "failed", f"{code}: {message}")

@@ -41,7 +41,9 @@ def claim_segment(job_id: UUID, index: int) -> Segment | Refused:
 
 def renew_segment(segment: Segment, *, frames_done: int) -> bool:
     """The attempt lives; False when the job was stopped or it was given to another."""
-    held = rows.held_segment(segment).filter(job__status=Job.Status.CHUNKED)
+    # Of the one row and no other table: after waiting for a lock PostgreSQL looks again
+    # at the row's own columns only. Whoever stops a job takes its segments away.
+    held = rows.held_segment(segment)
     return held.update(lease_expires_at=rows.lease(), frames_done=frames_done) == 1
 
 
@@ -56,13 +58,16 @@ def release_segment(segment: Segment) -> bool:
 
 
 @transaction.atomic
-def finish_segment(segment: Segment, *, seconds: float, version: str) -> bool:
-    """The stereo segment is there and verified; True for who finished the last one."""
+def finish_segment(segment: Segment, *, seconds: float, version: str) -> bool | Refused:
+    """The stereo segment is there and verified; True for who finished the last one.
+
+    `Refused.TAKEN` when it is not this attempt's any more.
+    """
     # Without this lock two workers finishing the last two segments at once would each
     # fail to see the other's uncommitted row, and nobody would start the concat.
     job = rows.lock_job(segment.job_id)
     if job is None or job.status != Job.Status.CHUNKED:
-        return False
+        return Refused.TAKEN
     finished = rows.held_segment(segment).update(
         status=Segment.Status.DONE,
         lease_expires_at=None,
@@ -72,7 +77,7 @@ def finish_segment(segment: Segment, *, seconds: float, version: str) -> bool:
         error_code="",
         error_message="",
     )
-    return bool(finished) and rows.move_when_done(segment.job_id)
+    return rows.move_when_done(segment.job_id) if finished else Refused.TAKEN
 
 
 @transaction.atomic

@@ -66,9 +66,17 @@ def record_plan(
 
 @transaction.atomic
 def finish_chunk(job: Job, frames: Sequence[SegmentFrames]) -> bool:
-    """Every segment object is there; True for the caller who should send infer."""
-    if rows.lock_job(job.pk) is None or not rows.held(job).exists():
-        return False
+    """Every segment object is there; True for the caller who should send infer.
+
+    Asked again, because the answer was lost, it is the same.
+    """
+    locked = rows.lock_job(job.pk)
+    if locked is None or not rows.held(job).exists():
+        return (
+            locked is not None
+            and locked.status == Job.Status.CHUNKED
+            and locked.attempt == job.attempt
+        )
     Segment.objects.bulk_create(
         (
             Segment(

@@ -104,6 +104,16 @@ class Job(models.Model):
         indexes = (
             models.Index(fields=["owner", "-created_at"], name="job_of_owner"),
             models.Index(
+                fields=["created_at"],
+                name="job_waits_for_source",
+                condition=Q(status="created"),
+            ),
+            models.Index(
+                fields=["lease_expires_at"],
+                name="job_leased",
+                condition=Q(lease_expires_at__isnull=False),
+            ),
+            models.Index(
                 fields=["notify_at"],
                 name="job_active",
                 condition=Q(status__in=ACTIVE),

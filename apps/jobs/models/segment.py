@@ -45,6 +45,9 @@ class Segment(models.Model):
         ordering = ("job", "index")
         indexes = (
             models.Index(
+                fields=["job"], name="segment_undone", condition=~Q(status="done")
+            ),
+            models.Index(
                 fields=["notify_at"],
                 name="segment_pending",
                 condition=Q(status="pending"),

@@ -83,7 +83,8 @@ def _begin(job: Job, film: Path) -> None:
     try:
         storage.source().put(job.source_key, film)
     except BaseException:
-        job.delete()
+        # Not just the row: the store may have taken what it said it had not.
+        ledger.delete(job.pk)
         raise
     if ledger.start(job.pk):
         job.refresh_from_db()

@@ -40,6 +40,8 @@ _TOLD: Final = 4000
 """Last bytes of a lost process's complaints to keep, for the log."""
 _LOOK: Final = 0.2
 """Seconds between two looks at whether the caller still wants the answer."""
+_LAST_WORDS: Final = 10.0
+"""Seconds that a process may take to end after its last answer."""
 _LONGEST: Final = 64 << 20
 """Bytes of one answer; a manifest of a day of film has less."""
 
@@ -191,7 +193,11 @@ class _Child:
             os.killpg(self._process.pid, signal.SIGKILL)
 
     def _lost(self) -> StereoSpotError:
-        status = self._process.wait()
+        try:
+            status = self._process.wait(_LAST_WORDS)
+        except subprocess.TimeoutExpired:  # it has hung up, but lives
+            self._kill()
+            status = self._process.wait()
         if self._is_late or status == -signal.SIGXCPU:
             error = StereoSpotError(
                 ErrorCode.TOO_LARGE,

@@ -107,7 +107,8 @@ class Command(BaseCommand):
 
     def _finish(self, job: Job, request: local.Request) -> None:
         if job.status != Job.Status.COMPLETED:
-            reason = job.error_message or "It was cancelled."
+            ended = job.get_status_display().lower()
+            reason = job.error_message or f"It was {ended}."
             code = f" [{job.error_code}]" if job.error_code else ""
             raise CommandError(f"{request.source.name}: {reason}{code}")
         target = local.deliver(job, request)
