@@ -27,12 +27,13 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from celery import maybe_signature, states
+from celery import group, maybe_signature, states
 from celery.app.task import Context
 from celery.exceptions import ChordError
 from django.db import router, transaction
 from django.db.models.functions import Now
 from django.utils.timezone import now
+from kombu.exceptions import KombuError
 
 from apps.pipeline.header import ids, leaves, takes_results, with_results
 from apps.pipeline.models import Chord, ChordPart
@@ -61,9 +62,9 @@ class ChordBackend(ResultBackend):
         A header that is made lazily is made now: `send_unsent` needs its ids.
         """
         group_id, results = header_result_args[:2]
-        Chord.objects.get_or_create(
-            group_id=group_id,
-            defaults={"header": self._packed(ids(results)), "body": self._packed(body)},
+        facts = {"header": self._packed(ids(results)), "body": self._packed(body)}
+        self._lasting(
+            lambda: Chord.objects.get_or_create(group_id=group_id, defaults=facts)
         )
 
     def set_chord_size(self, group_id: str, chord_size: int) -> None:
@@ -73,7 +74,7 @@ class ChordBackend(ResultBackend):
             chord.remaining += chord_size - (chord.size or 0)
             chord.size = chord_size
 
-        if self._changed(group_id, announce):
+        if self._lasting(lambda: self._changed(group_id, announce)):
             self._send(group_id)
 
     def add_to_chord(self, chord_id: str, result: Any) -> None:
@@ -84,7 +85,7 @@ class ChordBackend(ResultBackend):
             chord.header = self._packed(self._unpacked(chord.header) + header)
             chord.remaining += len(list(leaves(header)))
 
-        self._changed(chord_id, add)
+        self._lasting(lambda: self._changed(chord_id, add))
 
     # --- A part returns ---------------------------------------------------------------
 
@@ -213,6 +214,8 @@ class ChordBackend(ResultBackend):
             theirs = outer.options.get("link_error") or []
             ours = body.options.get("link_error") or []
             body.options["link_error"] = [each for each in ours if each not in theirs]
+        if not self._told(body, error) and chord.changed_at >= now() - PATIENCE:
+            return  # it stays ready, and `send_unsent` tries again
         self.chord_error_from_stack(body, error)
         if outer:
             request = Context(
@@ -220,6 +223,27 @@ class ChordBackend(ResultBackend):
             )
             self.on_chord_part_return(request, states.FAILURE, error)
         self._settle(chord, Chord.State.FAILED, str(error))
+
+    def _told(self, body: Any, error: ChordError) -> bool:
+        """Call the body's errbacks; whether the broker took them.
+
+        Celery's own way, in `chord_error_from_stack`, goes on when it does not.
+        """
+        if isinstance(body, group):  # each of its tasks has errbacks of its own
+            return True
+        errbacks = body.options.pop("link_error", None)
+        if not errbacks:
+            return True
+        request = Context(
+            {**body, "id": body.id, "errbacks": errbacks, "delivery_info": {}}
+        )
+        broker = self.app.connection_for_write()
+        try:
+            self._call_task_errbacks(request, error, None)
+        except (KombuError, *broker.connection_errors, *broker.channel_errors):
+            log.exception("a chord's errbacks were not sent", body=body.id)
+            return False
+        return True
 
     def _settle(self, chord: Chord, state: Chord.State, error: str = "") -> None:
         ready = Chord.objects.filter(pk=chord.pk, state=Chord.State.READY)

@@ -26,6 +26,9 @@ Answer = TypeVar("Answer")
 OUTAGE = (OperationalError, InterfaceError, InternalError)
 PAUSES = (0.0, 0.5, 1.0, 2.0, 5.0)
 """Seconds before the second attempt, the third, …; the last one stays."""
+PASSING = ("08", "25006", "40", "53300", "55P03", "57P")
+"""SQLSTATEs, or how they begin, that go away by themselves: connections, a replica,
+serialization, too many clients, a lock, a shutdown. Not a statement that took too long."""
 TICK = 0.25
 """Seconds within which a pause ends when the worker is told to stop."""
 
@@ -46,7 +49,7 @@ def outlast(action: Callable[[], Answer], *, using: str, grace: float = 0.0) -> 
             return action()
         except OUTAGE as error:
             connection = connections[using]
-            if connection.in_atomic_block:
+            if connection.in_atomic_block or not _is_passing(error):
                 raise
             connection.close()
             _say(error)
@@ -54,6 +57,11 @@ def outlast(action: Callable[[], Answer], *, using: str, grace: float = 0.0) -> 
             attempts += 1
             if drain.is_over(grace):
                 raise Reject(error, requeue=True) from error
+
+
+def _is_passing(error: BaseException) -> bool:
+    state = getattr(error.__cause__, "sqlstate", None)
+    return state is None or state.startswith(PASSING)
 
 
 def _pause(seconds: float, grace: float) -> None:

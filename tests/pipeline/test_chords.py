@@ -10,6 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils.timezone import now
 from django_celery_results.models import TaskResult
+from kombu.exceptions import OperationalError as BrokerError
 
 from apps.pipeline import chords
 from apps.pipeline.models import Chord, ChordPart
@@ -218,6 +219,27 @@ def test_a_failed_part_fails_the_body_and_says_which_and_how_many():
     )
     assert trial.row.error == str(result.result)
     assert trial.sent() == []
+
+
+def test_an_errback_that_the_broker_did_not_take_is_sent_by_the_sweep(monkeypatch):
+    trial = Trial(1)
+    trial.body.link_error(trial.app.signature("errback"))
+    Chord.objects.update(body=trial.backend.encode(trial.body))
+    send = trial.backend._call_task_errbacks
+
+    def away(*args: object) -> None:
+        raise BrokerError("SQS is away")
+
+    monkeypatch.setattr(trial.backend, "_call_task_errbacks", away)
+    trial.fail(0)
+    assert (trial.row.state, trial.sent()) == ("ready", [])
+
+    monkeypatch.setattr(trial.backend, "_call_task_errbacks", send)
+    longer_ago(trial, 31)
+    assert trial.backend.send_unsent(AT_ONCE) == 1
+
+    assert trial.row.state == "failed"
+    assert [message["task"] for message in trial.sent()] == ["errback"]
 
 
 @really_at_once

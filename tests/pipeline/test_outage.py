@@ -130,3 +130,16 @@ def test_other_errors_are_not_repeated():
 
 def _ask() -> None:
     connection.cursor().execute("SELECT 1")
+
+
+def test_a_statement_that_takes_too_long_is_no_outage():
+    with connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = 10")
+
+    def slow() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(1)")
+
+    with pytest.raises(OperationalError, match="statement timeout"):
+        outage.outlast(slow, using="default")
+    connection.close()
