@@ -13,8 +13,9 @@ from contract.errors import ErrorCode, StereoSpotError
 from contract.invocation import Completed, Conversion
 from tests.chaos.films import shade
 from tests.chaos.journal import Journal
+from tests.chaos.notes import this_segment
 from tests.chaos.orders import Orders
-from tests.chaos.points import reached, this_segment
+from tests.chaos.points import reached
 
 FRAME_SECONDS = 0.02
 """For each frame, so that a kill finds work to interrupt."""
@@ -53,6 +54,7 @@ class Engine:
     def _obey(self, on_frames: Callable[[int], None]) -> None:
         order = self._orders.take("engine")
         if order == "fail":
+            self._journal.write("told to fail", **this_segment())
             raise StereoSpotError(ErrorCode.INTERNAL, "It was told to fail.")
         if order == "slow":
             for _ in range(SLOW_SECONDS * 10):

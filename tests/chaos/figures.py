@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
 from typing import Any
 
-from tests.chaos.invariants import Violation
+from tests.chaos.calls import ENDS, Allowance, calls, is_hit
 from tests.chaos.journal import Entry
+from tests.chaos.mechanisms import concats_by_chord
+from tests.chaos.violations import Violation
 
 
 def summary(
@@ -16,8 +18,10 @@ def summary(
 ) -> dict[str, Any]:
     """What the journal and the checks say; seconds are seconds."""
     kinds = [violation.kind for violation in violations]
-    calls = [entry for entry in entries if entry.what == "called"]
-    segments = {(call.job, call.index) for call in calls}
+    made = calls(entries)
+    allowed = Allowance.of(made)
+    concats = sum(entry.what == "concat" for entry in entries)
+    by_chord = concats_by_chord(entries)
     waits = sorted(takeovers(entries))
     return {
         "kills": sum(entry.what == "killed" for entry in entries),
@@ -28,8 +32,14 @@ def summary(
         "other_violations": sum(
             kind in ("message", "ledger", "worker") for kind in kinds
         ),
-        "inference_calls": len(calls),
-        "calls_per_segment": round(len(calls) / max(1, len(segments)), 4),
+        "inference_calls": len(made),
+        "calls_allowed": allowed.total,
+        "calls_of_segments": allowed.segments,
+        "calls_of_retries": allowed.retries,
+        "calls_cut_off": allowed.cut_off,
+        "calls_per_segment": round(len(made) / max(1, allowed.segments), 4),
+        "concats_by_chord": by_chord,
+        "concats_by_ledger": concats - by_chord,
         "takeover_seconds": {
             "count": len(waits),
             "median": round(median(waits), 1) if waits else None,
@@ -48,11 +58,11 @@ def takeovers(entries: Iterable[Entry]) -> Iterator[float]:
             if (since := lost.pop(attempt[:2], None)) is not None:
                 yield entry.at - since
             running[attempt] = entry
-        elif entry.what in ("answered", "gave up"):
+        elif entry.what in ENDS:
             running.pop(attempt, None)
         elif entry.what == "killed":
             for hit, call in list(running.items()):
-                if entry.group == call.group and entry.pid in (0, call.pid):
+                if is_hit(call, entry):
                     del running[hit]
                     lost[hit[:2]] = entry.at
 

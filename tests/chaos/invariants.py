@@ -2,23 +2,24 @@
 
 lost      a film that should be there is not, or is not the source's, frame by frame
 doubled   a fact was recorded twice, or work that was done was done again: a segment was
-          given to the engine again although nothing had happened to its attempt, or a
-          final was joined again although nothing had happened to the first
+          given to the engine again although it was done, or nothing had happened to its
+          attempt; a final was joined again although nothing had happened to the first;
+          or there were more calls of the engine than all of that accounts for
 stuck     a job is not over, or its work is not where it should be
 orphan    an object or a temporary file that nobody will delete any more
 message   one in a queue after all work is done, one that a chord has never sent, or a
-          dead one without a reason
+          dead one of which too few deliveries were harmed
 ledger    rows that contradict each other
-worker    a process that died of itself
+worker    a process that died of itself, or a mechanism that never worked
+
+`calls`, `deliveries` and `mechanisms` have the checks of the journal; the rest is here.
 """
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from uuid import UUID
 
@@ -32,6 +33,7 @@ from contract.errors import Blame, ErrorCode
 from contract.keys import FinalKey, SegmentKey, SourceKey, StereoSegmentKey
 from tests.chaos.films import shade
 from tests.chaos.journal import Entry
+from tests.chaos.violations import Violation
 from tests.path.films import facts
 
 SHADE_TOLERANCE = 3
@@ -45,16 +47,6 @@ class Expected:
     status: str
     """completed, failed, cancelled or deleted."""
     segments: int
-
-
-@dataclass(frozen=True)
-class Violation:
-    kind: str
-    job: str
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.kind}: {self.job} {self.what}"
 
 
 def stuck(expected: Iterable[Expected]) -> Iterator[Violation]:
@@ -155,37 +147,6 @@ def _unfinished_rows() -> Iterator[Violation]:
         yield Violation("ledger", str(segment.job_id), f"runs {segment.index} still")
 
 
-def doubled(entries: Sequence[Entry]) -> Iterator[Violation]:
-    """Work done again although nothing had happened to it."""
-    happened = [e for e in entries if e.what in ("killed", "database", "gave up")]
-    calls: dict[tuple[str, int], list[Entry]] = defaultdict(list)
-    for entry in entries:
-        if entry.what == "called":
-            calls[entry.job, entry.index].append(entry)
-        elif entry.what == "final":
-            calls[entry.job, -1].append(entry)
-    for (job, index), made in calls.items():
-        name = "the final" if index < 0 else f"segment {index}"
-        made.sort(key=lambda entry: entry.at)
-        for first, second in pairwise(made):
-            if not any(_explains(cause, first, second) for cause in happened):
-                seconds = second.at - first.at
-                what = f"{name} was made again after {seconds:.1f} s for no reason"
-                yield Violation("doubled", job, what)
-
-
-def _explains(cause: Entry, first: Entry, second: Entry) -> bool:
-    """Whether it made a second attempt necessary after the first one."""
-    if not first.at <= cause.at <= second.at:
-        return False
-    if cause.what == "killed":
-        return cause.group == first.group and cause.pid in (0, first.pid)
-    if cause.what == "gave up":
-        attempt = (first.job, first.index, first.attempt)
-        return (cause.job, cause.index, cause.attempt) == attempt
-    return True
-
-
 def orphans() -> Iterator[Violation]:
     """Objects that the state of their job does not call for."""
     jobs = {str(job.pk): job for job in Job.objects.all()}
@@ -238,20 +199,6 @@ def messages_left(waiting: dict[str, int]) -> Iterator[Violation]:
 def unsent_callbacks() -> Iterator[Violation]:
     for chord in Chord.objects.filter(state=Chord.State.READY):
         yield Violation("message", "", f"nobody sent the callback of {chord}")
-
-
-def dead_messages(bodies: Iterable[str]) -> Iterator[Violation]:
-    """A dead letter has a reason if it is ours, and its job is over without it."""
-    over = {str(job.pk) for job in Job.objects.all() if job.is_over}
-    for body in bodies:
-        try:
-            headers = json.loads(body)["headers"]
-            task, arguments = headers["task"], headers["argsrepr"]
-        except (ValueError, KeyError, TypeError):
-            yield Violation("message", "", f"dead and not ours: {body[:100]}")
-            continue
-        if task != "sweep" and not any(job in arguments for job in over):
-            yield Violation("message", "", f"dead for no reason: {task} {arguments}")
 
 
 def _row(job: Job) -> str:

@@ -12,7 +12,9 @@ from pathlib import Path
 @dataclass(frozen=True, slots=True)
 class Entry:
     what: str
-    """called, gave up, answered (of a segment); final (put); killed, died, database."""
+    """Of a segment: called; told to fail; gave up; done or refused (by the ledger).
+    Of a job: final (put), concat (sent), restarted (*Retry* or recut). Of a message:
+    received, started, ended. Of processes: killed, died; database (gone or back)."""
     at: float
     """Seconds since the epoch."""
     pid: int = 0
@@ -21,6 +23,8 @@ class Entry:
     job: str = ""
     index: int = -1
     attempt: int = 0
+    task: str = ""
+    """Its id by Celery."""
     detail: str = ""
 
 
@@ -37,12 +41,13 @@ class Journal:
         job: str = "",
         index: int = -1,
         attempt: int = 0,
+        task: str = "",
         detail: str = "",
     ) -> None:
         """One line, whole although others write at the same time."""
         pid = os.getpid() if pid is None else pid
         group = os.getpgrp() if group is None else group
-        entry = Entry(what, time.time(), pid, group, job, index, attempt, detail)
+        entry = Entry(what, time.time(), pid, group, job, index, attempt, task, detail)
         line = json.dumps(asdict(entry)).encode() + b"\n"
         file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         try:

@@ -14,10 +14,8 @@ from typing import Any
 from botocore.client import BaseClient
 from celery.signals import after_task_publish, before_task_publish
 from django.conf import settings
-from structlog.contextvars import get_contextvars
 
 from apps.jobs import ledger, storage
-from apps.pipeline import infer
 from contract.keys import FinalKey, SegmentKey, StereoSegmentKey
 from tests.chaos.journal import Journal
 from tests.chaos.orders import Orders
@@ -70,8 +68,6 @@ def install() -> None:
         _wrap(ledger, step, lambda *args, step=step: step)
     _wrap(storage.Disk, "put", _kind_of_put)
     _wrap(storage.Disk, "delete_prefix", lambda *args: "delete")
-    _note_answers()
-    _note_attempts()
     _watch_messages()
 
 
@@ -99,39 +95,6 @@ def _kind_of_put(store: storage.Disk, key: str, *args: object) -> str | None:
                 journal.write("final", job=str(found.job_id))
             return f"put-{kind}"
     return None
-
-
-def _note_answers() -> None:
-    finish = ledger.finish_segment
-
-    @functools.wraps(finish)
-    def noting(*args: Any, **facts: Any) -> Any:
-        result = finish(*args, **facts)
-        journal.write("answered", **this_segment())
-        return result
-
-    ledger.finish_segment = noting
-
-
-def _note_attempts() -> None:
-    convert = infer.infer
-
-    @functools.wraps(convert)
-    def noting(*args: Any) -> Any:
-        try:
-            return convert(*args)
-        except BaseException as error:
-            journal.write("gave up", detail=type(error).__name__, **this_segment())
-            raise
-
-    infer.infer = noting
-
-
-def this_segment() -> dict[str, Any]:
-    """What the running task is about, as the log has it as well."""
-    context = get_contextvars()
-    index, attempt = context["segment_index"], context["attempt"]
-    return {"job": context["job_id"], "index": index, "attempt": attempt}
 
 
 def _watch_messages() -> None:

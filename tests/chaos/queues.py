@@ -7,6 +7,8 @@ from typing import Any
 
 import boto3
 
+from tests.chaos.deliveries import Dead
+
 DEAD = "-dead"
 """How the names of dead-letter queues end."""
 _COUNTS = (
@@ -34,8 +36,8 @@ class Queues:
             if not url.endswith(DEAD)
         }
 
-    def dead(self) -> Iterator[str]:
-        """Bodies of the dead letters, which are taken out."""
+    def dead(self) -> Iterator[Dead]:
+        """The dead letters, which are hidden from now on."""
         for url in self._urls():
             while url.endswith(DEAD):
                 found = self._client.receive_message(
@@ -43,7 +45,9 @@ class Queues:
                 )
                 if not found.get("Messages"):
                     break
-                yield from (message["Body"] for message in found["Messages"])
+                for message in found["Messages"]:
+                    queue = url.rsplit("/")[-1]
+                    yield Dead(queue, message["MessageId"], message["Body"])
 
     def _urls(self) -> list[str]:
         return list(self._client.list_queues().get("QueueUrls", []))

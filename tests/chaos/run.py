@@ -14,14 +14,17 @@ from django.core.management import call_command
 
 from apps.jobs import storage
 from apps.jobs.models import DeadLetter, Job
-from tests.chaos import films, haste, invariants
+from tests.chaos import calls, deliveries, films, haste, invariants, mechanisms, notes
+from tests.chaos.deliveries import Dead
 from tests.chaos.faults import Faults
 from tests.chaos.figures import summary
 from tests.chaos.fleet import WORKERS, Fleet
-from tests.chaos.invariants import Expected, Violation
+from tests.chaos.invariants import Expected
+from tests.chaos.journal import Entry
 from tests.chaos.people import Fate, People
 from tests.chaos.points import folder, journal, orders
 from tests.chaos.queues import Queues
+from tests.chaos.violations import Violation
 from tests.faulty_sqs import FaultySqs
 
 SMALL = 10
@@ -81,6 +84,7 @@ def play(plan: Plan, sqs: FaultySqs) -> Outcome:
     began = time.monotonic()
     random = Random(plan.seed)
     haste.hurry()
+    notes.note_restarts()
     call_command("migrate", verbosity=0)
     sources = folder / "films"
     sources.mkdir()
@@ -91,7 +95,13 @@ def play(plan: Plan, sqs: FaultySqs) -> Outcome:
         _do_harm(plan, sqs, fleet, people, random)
         expected = [wish.expected for wish in people.wishes]
         _come_to_rest(plan, fleet, queues, expected)
-    violations = _look(expected, queues)
+    entries = journal.entries()
+    dead = _dead_letters(queues)
+    extensions = sqs.counts["ChangeMessageVisibilityBatch"]
+    violations = [
+        *_look(expected, queues),
+        *_look_at_journal(entries, dead, extensions),
+    ]
     whole = [wish for wish in people.wishes if wish.fate is not Fate.DAMAGED]
     figures = {
         "films": len(people.wishes),
@@ -100,7 +110,9 @@ def play(plan: Plan, sqs: FaultySqs) -> Outcome:
         "messages_doubled": sqs.doubled,
         "messages_dropped": sqs.dropped,
         "messages_delayed": sqs.delayed,
-        **summary(journal.entries(), violations),
+        "dead_letters": len(dead),
+        "extensions": extensions,
+        **summary(entries, violations),
         "seconds": round(time.monotonic() - began, 1),
     }
     return Outcome(figures, violations, fleet.logs())
@@ -149,20 +161,38 @@ def _come_to_rest(
 
 
 def _look(expected: Sequence[Expected], queues: Queues) -> list[Violation]:
-    entries = journal.entries()
     return [
         *invariants.stuck(expected),
         *invariants.lost(expected),
-        *invariants.doubled(entries),
         *invariants.contradictions(),
         *invariants.orphans(),
         *invariants.temporary_files(),
-        *invariants.dead_workers(entries),
         *invariants.unsent_callbacks(),
         *invariants.messages_left(queues.waiting()),
-        *invariants.dead_messages(queues.dead()),
-        *invariants.dead_messages(DeadLetter.objects.values_list("body", flat=True)),
     ]
+
+
+def _look_at_journal(
+    entries: Sequence[Entry], dead: Sequence[Dead], extensions: int
+) -> list[Violation]:
+    completed = Job.objects.filter(status=Job.Status.COMPLETED).count()
+    visibility = settings.QUEUE_VISIBILITY_SECONDS
+    return [
+        *calls.doubled(entries),
+        *calls.too_many(entries),
+        *calls.doubled_finals(entries),
+        *deliveries.unexplained(dead, entries),
+        *mechanisms.silent_chords(entries, completed),
+        *mechanisms.missing_extensions(entries, extensions, visibility),
+        *invariants.dead_workers(entries),
+    ]
+
+
+def _dead_letters(queues: Queues) -> list[Dead]:
+    """Also those that the sweep has taken out, which may lie in both places."""
+    rows = DeadLetter.objects.values_list("queue", "message_id", "body")
+    letters = [*queues.dead(), *(Dead(*row) for row in rows)]
+    return list({letter.message_id: letter for letter in letters}.values())
 
 
 def _until(

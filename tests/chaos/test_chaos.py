@@ -44,5 +44,5 @@ def test_no_film_is_lost_doubled_or_stuck_whatever_dies(folder):
     assert figures["kills"] >= 3, "or nothing was tried"
     assert figures["restarts"] == 1
     assert figures["messages_doubled"] + figures["messages_dropped"] > 0
-    assert figures["inference_calls"] >= 3 * 4
+    assert 3 * 4 <= figures["inference_calls"] <= figures["calls_allowed"]
     assert list(folder.iterdir()) == []

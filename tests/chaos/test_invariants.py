@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from apps.jobs.models import Event, Job, Segment
 from apps.pipeline.models import Chord
 from contract.frames import SegmentFrames
 from tests.chaos import films, invariants
-from tests.chaos.figures import summary
 from tests.chaos.invariants import Expected
 from tests.chaos.journal import Entry
 
@@ -263,91 +261,7 @@ def test_a_callback_that_nobody_sent_is_found(db):
     assert violation.what == "nobody sent the callback of g (ready)"
 
 
-def letter(task: str, job_id: object) -> str:
-    return json.dumps({"headers": {"task": task, "argsrepr": f"['{job_id}', 1]"}})
-
-
-def test_a_dead_letter_of_a_job_that_is_over_has_its_reason(done):
-    bodies = [letter("infer", done.pk), letter("sweep", "")]
-
-    assert list(invariants.dead_messages(bodies)) == []
-
-
-def test_other_dead_letters_are_found(done):
-    bodies = [letter("infer", uuid.uuid4()), "noise", "[]"]
-
-    assert len(list(invariants.dead_messages(bodies))) == 3
-
-
-def call(at: float, attempt: int, pid: int = 7, index: int = 0) -> Entry:
-    return Entry("called", at, pid, 70, "job", index, attempt)
-
-
-def test_a_segment_made_again_for_no_reason_is_doubled():
-    [violation] = invariants.doubled([call(1, 1), call(5, 2)])
-
-    assert str(violation) == (
-        "doubled: job segment 0 was made again after 4.0 s for no reason"
-    )
-
-
-@pytest.mark.parametrize(
-    "cause",
-    [
-        Entry("killed", 3, pid=7, group=70),
-        Entry("killed", 3, pid=0, group=70),
-        Entry("database", 3),
-        Entry("gave up", 3, 7, 70, "job", 0, 1),
-    ],
-)
-def test_a_segment_may_be_made_again_after_a_misfortune(cause):
-    assert list(invariants.doubled([call(1, 1), cause, call(5, 2)])) == []
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        Entry("killed", 3, pid=8, group=70),
-        Entry("killed", 3, pid=0, group=80),
-        Entry("killed", 6, pid=0, group=70),
-        Entry("database", 0.5),
-        Entry("gave up", 3, 7, 70, "job", 1, 1),
-        Entry("answered", 3, 7, 70, "job", 0, 1),
-    ],
-)
-def test_the_misfortune_of_others_is_no_reason(other):
-    entries = [other, call(1, 1), call(5, 2)]
-
-    assert len(list(invariants.doubled(entries))) == 1
-
-
-def test_a_final_put_twice_for_no_reason_is_doubled():
-    puts = [Entry("final", at, 7, 70, "job") for at in (1.0, 2.0)]
-
-    [violation] = invariants.doubled(puts)
-
-    assert "the final was made again" in violation.what
-
-
 def test_a_worker_that_died_of_itself_is_found():
     [violation] = invariants.dead_workers([Entry("died", 1, detail="gpu ended with 1")])
 
     assert str(violation) == "worker:  gpu ended with 1"
-
-
-def test_the_figures_tell_how_long_a_take_over_took():
-    entries = [
-        call(1, 1, index=0),
-        call(1, 1, index=1, pid=8),
-        Entry("answered", 1.5, 7, 70, "job", 0, 1),
-        Entry("killed", 2, pid=0, group=70),
-        call(9.5, 2, index=1),
-        call(10, 1, index=2),
-    ]
-
-    figures = summary(entries, invariants.doubled(entries))
-
-    assert figures["takeover_seconds"] == {"count": 1, "median": 7.5, "worst": 7.5}
-    assert figures["inference_calls"] == 4
-    assert figures["calls_per_segment"] == pytest.approx(4 / 3, abs=1e-4)
-    assert (figures["kills"], figures["doubled"]) == (1, 0)
