@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import math
 import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -22,6 +24,7 @@ MOST_ENTRIES = 10
 MOST_BYTES = 1024 * 1024
 # Seconds before each further attempt at the entries that SQS did not take.
 PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)
+SEND_WITHIN = 10.0  # seconds, for a whole batch: a page may be waiting
 
 Entry = dict[str, Any]
 
@@ -32,6 +35,15 @@ class PublishError(Exception):
     def __init__(self, unsent: int, total: int, reason: str):
         super().__init__(f"SQS did not take {unsent} of {total} messages: {reason}")
         self.unsent = unsent
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """How many entries of a part were not taken in the end, and why not."""
+
+    unsent: int
+    reason: str
+    call_failed: bool  # the last of them, as a whole
 
 
 class Batch:
@@ -46,18 +58,30 @@ class Batch:
         self._queues[queue_url].append(entry)
 
     def send(self) -> None:
-        """Send all of them.
+        """Send all of them, within `SEND_WITHIN` and the time of one call.
 
-        Raises PublishError, after everything else went out, if SQS refuses some.
+        Raises PublishError: if SQS refuses some, after the others went out; if a call
+        still fails after several attempts or the time is over, without trying the rest.
         """
-        total = sum(map(len, self._queues.values()))
-        unsent, reason = 0, ""
+        deadline = time.monotonic() + SEND_WITHIN
+        left = total = sum(map(len, self._queues.values()))
+        refused, reason = 0, ""
+        for url, part in self._parts():
+            if time.monotonic() >= deadline:
+                reason = reason or f"not within {SEND_WITHIN:.0f} s"
+                break
+            outcome = _send(self._clients[url], url, part, deadline)
+            left -= len(part)
+            refused, reason = refused + outcome.unsent, outcome.reason or reason
+            if outcome.call_failed:
+                break
+        if refused + left:
+            raise PublishError(refused + left, total, reason)
+
+    def _parts(self) -> Iterator[tuple[str, list[Entry]]]:
         for url, entries in self._queues.items():
             for part in _parts(entries):
-                left, why = _send(self._clients[url], url, part)
-                unsent, reason = unsent + left, why or reason
-        if unsent:
-            raise PublishError(unsent, total, reason)
+                yield url, part
 
 
 class Collecting:
@@ -124,17 +148,22 @@ def _size(entry: Entry) -> int:
     return len(entry["MessageBody"].encode()) + extra
 
 
-def _send(client: Any, url: str, part: list[Entry]) -> tuple[int, str]:
-    """How many were not taken in the end, and why not."""
+def _send(client: Any, url: str, part: list[Entry], deadline: float) -> _Outcome:
+    """Send a part, by several attempts that all begin before the deadline."""
     waiting = {str(n): entry for n, entry in enumerate(part)}
-    for pause in itertools.chain(PAUSES, (None,)):
-        refused, reason = _try(client, url, waiting)
+    for pause in itertools.chain(PAUSES, (math.inf,)):
+        call_failed = False
+        try:
+            refused, reason = _try(client, url, waiting)
+        except (ClientError, BotoCoreError) as error:
+            call_failed = True
+            refused, reason = dict.fromkeys(waiting, True), str(error)
         waiting = {n: e for n, e in waiting.items() if n in refused}
-        if not waiting or pause is None or not any(map(refused.get, waiting)):
+        if not any(refused.values()) or time.monotonic() + pause >= deadline:
             break
         logger.warning("SQS did not take %d messages: %s", len(waiting), reason)
         time.sleep(pause)
-    return len(waiting), reason
+    return _Outcome(len(waiting), reason, call_failed)
 
 
 def _try(
@@ -142,10 +171,7 @@ def _try(
 ) -> tuple[dict[str, bool], str]:
     """Which were refused, and whether another attempt may help; and why."""
     entries = [entry | {"Id": n} for n, entry in waiting.items()]
-    try:
-        answer = client.send_message_batch(QueueUrl=url, Entries=entries)
-    except (ClientError, BotoCoreError) as error:
-        return dict.fromkeys(waiting, True), str(error)
+    answer = client.send_message_batch(QueueUrl=url, Entries=entries)
     failed = answer.get("Failed", [])
     reasons = ", ".join(sorted({str(entry.get("Code")) for entry in failed}))
     return {entry["Id"]: not entry.get("SenderFault") for entry in failed}, reasons

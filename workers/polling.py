@@ -16,6 +16,7 @@ from queue import Empty
 from typing import Any
 
 import pycurl
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from kombu.asynchronous.aws.sqs.connection import AsyncSQSConnection
 from kombu.asynchronous.http.curl import CurlClient
@@ -30,7 +31,6 @@ LONGEST_PAUSE = 30.0
 LONGEST_SLEEP = 2.0  # the same where the whole worker sleeps, deaf to signals
 CONNECT_TIMEOUT = 5
 ANSWER_MARGIN = 10  # beyond the long poll itself
-
 _KEPT_OF_BODY = 300  # bytes of an error's answer that are worth a log line
 
 
@@ -108,6 +108,7 @@ class PollingChannel(SQS.Channel):
         self._starved: set[str] = set()  # queues that wait for a free slot
         self._failures: dict[str, int] = {}  # polls in a row, by queue
         self._client: PollClient | None = None
+        self._sync_clients: dict[str, Any] = {}  # by SQS's name, without an event loop
         super().__init__(*args, **kwargs)
 
     def asynsqs(self, queue: str | None = None) -> PollConnection:
@@ -121,13 +122,37 @@ class PollingChannel(SQS.Channel):
 
     def _poll_client(self) -> PollClient:
         if self._client is None or self._client._closed:
-            config = self.transport_options.get("client-config") or {}
-            self._client = PollClient(
-                self.hub,
-                connect_timeout=config.get("connect_timeout", CONNECT_TIMEOUT),
-                timeout=self.wait_time_seconds + ANSWER_MARGIN,
-            )
+            connect, whole = self._limits()
+            self._client = PollClient(self.hub, connect_timeout=connect, timeout=whole)
         return self._client
+
+    def _sync_client(self, name: str) -> Any:
+        if name not in self._sync_clients:
+            connect, whole = self._limits()
+            config = Config(
+                connect_timeout=connect,
+                read_timeout=whole,
+                retries={"total_max_attempts": 1},
+            )
+            self._sync_clients[name] = self.new_client(name, config)
+        return self._sync_clients[name]
+
+    def _limits(self) -> tuple[float, float]:
+        """Seconds to connect, and for the whole poll."""
+        config = self.transport_options.get("client-config") or {}
+        connect: float = config.get("connect_timeout", CONNECT_TIMEOUT)
+        return connect, self.wait_time_seconds + ANSWER_MARGIN
+
+    def new_client(self, name: str | None, config: Config) -> Any:
+        """A boto client for the queue of that name in SQS; config beats the options'."""
+        own = self.predefined_queues.get(name, {})
+        return self._new_boto_client(
+            service="sqs",
+            region=own.get("region", self.region),
+            access_key_id=own.get("access_key_id", self.conninfo.userid),
+            secret_access_key=own.get("secret_access_key", self.conninfo.password),
+            config=config,
+        )
 
     def basic_cancel(self, consumer_tag: str) -> None:
         """Hang up when nobody consumes any more.
@@ -202,10 +227,21 @@ class PollingChannel(SQS.Channel):
         pause = self._failed(queue, messages_fetched.reason)
         self.hub.call_later(pause, self._schedule_queue, queue)
 
-    def _receive_message(self, queue: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """The poll of pools without an event loop: there boto's errors end the worker."""
+    def _receive_message(
+        self, queue: str, max_number_of_messages: int = 1, **kwargs: Any
+    ) -> dict[str, Any]:
+        """The poll of pools without an event loop, whose worker an error of boto's ends.
+
+        Stock forgets the prefix of predefined queues, and how long a poll may take.
+        """
         try:
-            answer: dict[str, Any] = super()._receive_message(queue, *args, **kwargs)
+            client = self._sync_client(self.canonical_queue_name(queue))
+            answer: dict[str, Any] = client.receive_message(
+                QueueUrl=self._new_queue(queue),
+                MaxNumberOfMessages=max_number_of_messages,
+                WaitTimeSeconds=self.wait_time_seconds,
+                **self.get_message_attributes,
+            )
         except (ClientError, BotoCoreError) as error:
             time.sleep(min(self._failed(queue, str(error)), LONGEST_SLEEP))
             return {}
@@ -228,8 +264,7 @@ class PollingChannel(SQS.Channel):
 
     def _get_bulk(self, queue: str, *args: Any, **kwargs: Any) -> None:
         """The same without an event loop."""
-        count = self._get_message_estimate()
-        answer = self._receive_message(queue, max_number_of_messages=count)
+        answer = self._receive_message(queue, self._get_message_estimate())
         if not (messages := answer.get("Messages")):
             raise Empty
         self._deliver(messages, queue)

@@ -22,7 +22,8 @@ Options, beside kombu's own:
     transport creates gets a dead-letter queue of that name; None for none. Predefined
     queues bring their own.
 `client-config`
-    kombu's. Its `connect_timeout` and `read_timeout`, in seconds, also bound the polls.
+    kombu's. Polls take its `connect_timeout` (in seconds; default 5) but have limits of
+    their own else: ten seconds beyond `wait_time_seconds`, and one attempt.
 
 Of messages: an `eta` becomes SQS's own delay, up to 15 minutes; the header
 `fair_queue_group` becomes the `MessageGroupId` of a standard queue; `redelivered` is true
@@ -40,6 +41,7 @@ from functools import partial
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from kombu.asynchronous import set_event_loop
 from kombu.transport import SQS
 
 from workers.batches import collecting
@@ -82,14 +84,7 @@ class Channel(PollingChannel):
 
     def keeper_client(self, queue_url: str) -> Any:
         """A client that gives up within seconds: the keeper's next beat must not wait."""
-        own = self.predefined_queues.get(self._predefined(queue_url), {})
-        return self._new_boto_client(
-            service="sqs",
-            region=own.get("region", self.region),
-            access_key_id=own.get("access_key_id", self.conninfo.userid),
-            secret_access_key=own.get("secret_access_key", self.conninfo.password),
-            config=self.release_client_config,
-        )
+        return self.new_client(self._predefined(queue_url), self.release_client_config)
 
     def _predefined(self, queue_url: str) -> str | None:
         queues = self.predefined_queues.items()
@@ -214,6 +209,16 @@ class Transport(SQS.Transport):
         self.keeper = VisibilityKeeper(
             int(timeout), options.get("visibility_cap", LONGEST_CAP)
         )
+
+    def register_with_event_loop(self, connection: Any, loop: Any) -> None:
+        """Poll from the loop of Celery's worker, also after a reconnection.
+
+        An error out of the loop makes Celery reset it, and kombu then forgets that there
+        is one: the first channel of the next connection was made without it.
+        """
+        set_event_loop(loop)
+        for channel in connection.channels:
+            channel.hub = loop
 
     def close_connection(self, connection: Any) -> None:
         super().close_connection(connection)

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 # SQS extends a message for 12 hours after its receipt, counted on its own clock.
 LONGEST_CAP = 12 * 3600 - 60
 BATCH = 10  # entries, of SQS's batch calls
-DELETE_EVERY = 1.0  # seconds between attempts to delete what could not be deleted
+RETRY_EVERY = 1.0  # seconds between attempts at what failed
 STOP_WITHIN = 6.0  # seconds: one call of kombu's `release_client_config` takes 5
 
 # SQS says in these ways that a receipt, or the whole queue, is no longer good.
@@ -60,7 +60,8 @@ class Held:
 class VisibilityKeeper:
     """Extends every message it holds, from one thread, for one connection.
 
-    A third of the visibility timeout lies between two extensions, so that one may fail.
+    A third of the visibility timeout lies between two extensions. One that fails is tried
+    again every second, so that an outage of nearly the other two thirds loses none.
     After `cap` seconds a message is let go: whoever holds it that long hangs. The keeper
     also deletes, as soon as that works, what was acknowledged in vain.
     """
@@ -70,6 +71,7 @@ class VisibilityKeeper:
         self.interval = self.timeout / 3
         self.cap = min(cap, LONGEST_CAP)
         self._held: dict[str, Held] = {}
+        self._to_extend: dict[str, Held] = {}  # now; of the keeper's thread alone
         self._to_delete: dict[str, Held] = {}
         self._makers: dict[str, Callable[[], Any]] = {}
         self._clients: dict[str, Any] = {}
@@ -87,7 +89,10 @@ class VisibilityKeeper:
         with self._starting:
             if self._thread is None:
                 self._thread = threading.Thread(
-                    target=self._run, name="sqs-visibility", daemon=True
+                    target=self._run,
+                    args=(time.monotonic() + self.interval,),
+                    name="sqs-visibility",
+                    daemon=True,
                 )
                 self._thread.start()
 
@@ -114,13 +119,13 @@ class VisibilityKeeper:
         if self._to_delete:
             logger.error("Done, but not deleted: %d messages", len(self._to_delete))
 
-    def _run(self) -> None:
-        extend_at = time.monotonic() + self.interval
-        while not self._stopped.wait(min(self.interval, DELETE_EVERY)):
-            self._try(self._delete)
+    def _run(self, extend_at: float) -> None:
+        while not self._stopped.wait(min(self.interval, RETRY_EVERY)):
             if time.monotonic() >= extend_at:
-                self._try(self._extend)
+                self._to_extend = dict(self._held)
                 extend_at = time.monotonic() + self.interval
+            self._try(self._extend)
+            self._try(self._delete)
         self._try(self._delete)
 
     def _try(self, step: Callable[[], None]) -> None:
@@ -130,18 +135,22 @@ class VisibilityKeeper:
             logger.exception("The visibility keeper stumbled")
 
     def _extend(self) -> None:
+        """Extend what is due, and let go what was held for too long."""
         for held in list(self._held.values()):
             if time.monotonic() - held.since >= self.cap:
                 logger.error("Let go after %d s: %s", self.cap, held.receipt[:20])
                 self._forget(held)
-        for url, messages in self._batches(self._held):
+        self._to_extend = {r: h for r, h in self._to_extend.items() if r in self._held}
+        for url, messages in self._batches(self._to_extend):
             with self._calling:
                 # Only what nobody gave up while the call before was under way.
                 left = [held for held in messages if held.receipt in self._held]
                 if left:
-                    self._call(
+                    done = self._call(
                         "change_message_visibility_batch", url, left, self._terms
                     )
+                    for held in done:
+                        del self._to_extend[held.receipt]
 
     def _terms(self, held: Held) -> dict[str, int]:
         left = math.ceil(self.cap - (time.monotonic() - held.since))
@@ -197,3 +206,4 @@ class VisibilityKeeper:
     def _forget(self, held: Held) -> None:
         self._held.pop(held.receipt, None)
         self._to_delete.pop(held.receipt, None)
+        self._to_extend.pop(held.receipt, None)

@@ -12,12 +12,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import ClientError
 from celery import Celery, Task
 from celery.exceptions import Reject
-from celery.signals import worker_shutting_down
+from celery.signals import worker_ready, worker_shutting_down
 
 own = json.loads(os.environ["WORKER_TEST"])
 log = Path(own.pop("log"))
+break_after = own.pop("break_after", None)
 app = Celery("tests", set_as_current=False)
 app.conf.update(own)
 draining = threading.Event()
@@ -26,6 +28,17 @@ draining = threading.Event()
 @worker_shutting_down.connect
 def _drain(**kwargs: Any) -> None:
     draining.set()
+
+
+@worker_ready.connect
+def _break_later(sender: Any, **kwargs: Any) -> None:
+    """An error of SQS's comes out of the event loop, once."""
+
+    def fail() -> None:
+        raise ClientError({"Error": {"Code": "Odd", "Message": "as ordered"}}, "Any")
+
+    if break_after is not None and not sender.restart_count:
+        sender.hub.call_later(break_after, fail)
 
 
 def note(what: str, name: str) -> None:

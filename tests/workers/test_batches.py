@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from celery.exceptions import Ignore
 
 from tests.faulty_sqs import FaultySqs
 from tests.workers.conftest import MakeFarm
 from tests.workers.harness import Farm
+from workers import batches
 from workers.batches import PublishError, publish_batch
 
 
@@ -64,17 +67,75 @@ def test_a_failed_call_is_made_again(farm: Farm, sqs: FaultySqs):
     assert count(farm) == 1
 
 
-def test_what_sqs_does_not_take_in_the_end_is_counted(farm: Farm, sqs: FaultySqs):
+def test_after_a_call_that_fails_for_good_the_rest_is_not_tried(
+    farm: Farm, sqs: FaultySqs
+):
     def publish() -> None:
         with publish_batch():
             for number in range(13):
                 farm.send("nap", f"{number}")
 
-    # The first call fails six times over; the second one follows and works.
-    sqs.fail("SendMessageBatch", times=6)
-    with pytest.raises(PublishError, match=r"10 of 13 messages: .*InternalFailure"):
+    with (
+        sqs.outage(),
+        pytest.raises(PublishError, match=r"13 of 13 messages: .*InternalFailure"),
+    ):
         publish()
-    assert count(farm) == 3
+    assert sqs.counts["SendMessageBatch"] == 6
+    assert count(farm) == 0
+
+
+class SlowSqs:
+    """A client each of whose calls takes four seconds, by its own clock."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.failed: list[dict[str, Any]] = []
+        self.calls = 0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def send_message_batch(self, **order: Any) -> dict[str, Any]:
+        self.now += 4
+        self.calls += 1
+        return {"Failed": self.failed}
+
+
+@pytest.fixture
+def slow_sqs(monkeypatch: pytest.MonkeyPatch) -> SlowSqs:
+    slow_sqs = SlowSqs()
+    monkeypatch.setattr(batches, "time", slow_sqs)
+    return slow_sqs
+
+
+def batch_of(count: int, client: SlowSqs) -> batches.Batch:
+    batch = batches.Batch()
+    for number in range(count):
+        batch.add(client, "queue", {"MessageBody": f"{number}"})
+    return batch
+
+
+def test_a_batch_is_given_up_after_ten_seconds(slow_sqs: SlowSqs):
+    with pytest.raises(PublishError, match="22 of 52 messages: not within 10 s"):
+        batch_of(52, slow_sqs).send()
+    assert slow_sqs.now == 12
+
+
+def test_further_attempts_are_given_up_with_their_batch(slow_sqs: SlowSqs):
+    slow_sqs.failed = [{"Id": "0", "SenderFault": False, "Code": "InternalError"}]
+    with pytest.raises(PublishError, match="4 of 13 messages: InternalError"):
+        batch_of(13, slow_sqs).send()
+    assert slow_sqs.calls == 3
+
+
+def test_the_rest_is_sent_although_sqs_finds_fault_with_a_message(slow_sqs: SlowSqs):
+    slow_sqs.failed = [{"Id": "7", "SenderFault": True, "Code": "InvalidMessage"}]
+    with pytest.raises(PublishError, match="1 of 13 messages: InvalidMessage"):
+        batch_of(13, slow_sqs).send()
+    assert slow_sqs.calls == 2
 
 
 def test_a_block_that_fails_sends_nothing(farm: Farm):

@@ -96,7 +96,6 @@ def test_a_hung_tasks_message_is_let_go(scene: Scene):
 
 
 def test_a_long_task_runs_once_under_gevent(make_farm: MakeFarm, sqs: FaultySqs):
-    pytest.importorskip("gevent")
     farm = make_farm()
     worker = farm.start("gevent", slots=2).wait_ready()
     sqs.fail("ReceiveMessage", times=2)  # boto raises there, and ended the worker

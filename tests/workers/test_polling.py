@@ -184,6 +184,29 @@ def test_without_an_event_loop_polls_fail_and_poison_comes_just_as_harmlessly(
     assert names == ["('first',)", "('second',)"]
 
 
+def test_without_an_event_loop_a_predefined_queue_is_polled_for_as_long_as_it_waits(
+    make_farm: MakeFarm, caplog: pytest.LogCaptureFixture
+):
+    """Longer than `client-config` lets other calls read."""
+    options = {"queue_name_prefix": "own-", "wait_time_seconds": 3}
+    farm = make_farm(**options)
+    farm.send("nap", "film")
+    name = f"own-{farm.queue}"
+    url = farm.sqs.get_queue_url(QueueName=name)["QueueUrl"]
+    farm.app.conf.broker_transport_options |= {
+        "predefined_queues": {name: {"url": url}}
+    }
+    taken: list[Message] = []
+    with farm.app.connection_for_read() as connection:
+        channel = connection.default_channel
+        with farm.app.amqp.TaskConsumer(channel, on_message=taken.append):
+            connection.drain_events(timeout=5)
+            taken.pop().ack()
+            with pytest.raises(TimeoutError):
+                connection.drain_events(timeout=1)
+    assert not caplog.records
+
+
 def test_curls_milliseconds_are_not_taken_for_seconds():
     hub = Mock()
     client = PollClient(hub, connect_timeout=1, timeout=1)
@@ -193,6 +216,15 @@ def test_curls_milliseconds_are_not_taken_for_seconds():
     client._set_timeout(-1)  # no timer at all
     hub.call_later.assert_called_once()
     client.close()
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_a_worker_that_reconnects_polls_on(make_farm: MakeFarm, pool: str):
+    farm = make_farm()
+    worker = farm.start(pool, break_after=0.5)
+    until(worker.says("Connection to broker lost"))
+    farm.send("nap", "after it")
+    until(farm.saw("end", "after it"))
 
 
 def test_a_poll_that_cannot_begin_is_tried_again(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from typing import Any
 
 import pytest
+from kombu.message import Message
 
 from tests.faulty_sqs import FaultySqs
 from tests.workers.conftest import MakeFarm
 from tests.workers.harness import VISIBILITY, Farm, Worker, until
+from workers.sqs import Channel
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +53,42 @@ def test_a_worker_outlives_the_receipt_of_what_it_gives_back(
     farm.send("refuse", "expired", 1, True)
     until(farm.saw("end", "expired"))
     assert worker.is_alive()
+
+
+class Slow:
+    """A client whose extensions take until the test says so."""
+
+    def __init__(self, client: Any):
+        self.client = client
+        self.extends = threading.Event()
+        self.may_end = threading.Event()
+
+    def change_message_visibility_batch(self, **order: Any) -> Any:
+        self.extends.set()
+        self.may_end.wait(10)
+        return self.client.change_message_visibility_batch(**order)
+
+
+def test_no_extension_that_was_under_way_hides_what_was_given_back(
+    make_farm: MakeFarm, monkeypatch: pytest.MonkeyPatch
+):
+    farm = make_farm()
+    farm.send("nap", "given back")
+    slow = Slow(farm.sqs)
+    monkeypatch.setattr(Channel, "keeper_client", lambda *_: slow)
+    taken: list[Message] = []
+    with farm.app.connection_for_read() as connection:
+        channel = connection.default_channel
+        with farm.app.amqp.TaskConsumer(channel, on_message=taken.append):
+            connection.drain_events(timeout=5)
+        until(slow.extends.is_set)
+        give_back = threading.Thread(target=taken[0].requeue)
+        give_back.start()
+        give_back.join(0.5)  # it waits for the extension
+        slow.may_end.set()
+        give_back.join()
+        time.sleep(0.2)
+        assert len(farm.messages()) == 1
 
 
 def test_a_worker_outlives_the_receipt_of_what_it_deletes(

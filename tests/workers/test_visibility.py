@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from tests.workers.harness import until
+from workers import visibility
 from workers.visibility import VisibilityKeeper
 
 
@@ -15,8 +18,9 @@ class Sqs:
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
+        self.extended: list[str] = []
         self.error: Exception | None = None
-        self.failed: list[dict[str, Any]] = []
+        self.failing: dict[str, str] = {}  # codes by receipt
 
     def change_message_visibility_batch(
         self, *, QueueUrl: str, Entries: list[dict[str, Any]]
@@ -24,7 +28,9 @@ class Sqs:
         self.batches.append([entry["ReceiptHandle"] for entry in Entries])
         if self.error:
             raise self.error
-        return {"Failed": self.failed}
+        codes = {e["Id"]: self.failing.get(e["ReceiptHandle"]) for e in Entries}
+        self.extended += set(self.batches[-1]) - set(self.failing)
+        return {"Failed": [{"Id": n, "Code": c} for n, c in codes.items() if c]}
 
 
 @pytest.fixture
@@ -52,14 +58,65 @@ def test_the_keeper_outlives_an_error(keeper: VisibilityKeeper, sqs: Sqs):
     until(lambda: len(sqs.batches) >= 3)
 
 
+class Clock:
+    def __init__(self) -> None:
+        self.now = time.monotonic()
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """What the keeper takes for the time; its attempts follow at once upon each other."""
+    clock = Clock()
+    monkeypatch.setattr(visibility, "time", SimpleNamespace(monotonic=clock.monotonic))
+    monkeypatch.setattr(visibility, "RETRY_EVERY", 0.01)
+    return clock
+
+
+@pytest.fixture
+def slow_keeper(clock: Clock) -> Iterator[VisibilityKeeper]:
+    """Its next extension is 20 seconds off whenever the clock is left alone."""
+    keeper = VisibilityKeeper(timeout=60, cap=600)
+    yield keeper
+    keeper.stop()
+
+
+def test_an_extension_that_failed_is_tried_again_before_the_next_is_due(
+    slow_keeper: VisibilityKeeper, sqs: Sqs, clock: Clock
+):
+    sqs.error = EndpointConnectionError(endpoint_url="http://away")
+    slow_keeper.hold("a", "queue", lambda: sqs)
+    clock.now += 21
+    until(lambda: len(sqs.batches) >= 3)
+    sqs.error = None
+    until(lambda: sqs.extended == ["a"])
+    count = len(sqs.batches)
+    time.sleep(0.1)
+    assert len(sqs.batches) == count
+    clock.now += 21
+    until(lambda: len(sqs.batches) == count + 1)
+
+
+def test_what_failed_of_a_batch_is_tried_again_alone(
+    slow_keeper: VisibilityKeeper, sqs: Sqs, clock: Clock
+):
+    sqs.failing = {"b": "InternalError"}
+    for receipt in "abc":
+        slow_keeper.hold(receipt, "queue", lambda: sqs)
+    clock.now += 21
+    until(lambda: len(sqs.batches) >= 3)
+    assert sqs.batches[:3] == [["a", "b", "c"], ["b"], ["b"]]
+
+
 def test_a_message_lost_to_others_is_no_longer_extended(
     keeper: VisibilityKeeper, sqs: Sqs
 ):
-    lost = {"Id": "0", "SenderFault": True, "Code": "ReceiptHandleIsInvalid"}
-    sqs.failed = [lost]
+    sqs.failing = {"lost": "ReceiptHandleIsInvalid"}
     keeper.hold("lost", "queue", lambda: sqs)
     until(lambda: sqs.batches)
-    sqs.failed = []
+    sqs.failing = {}
     keeper.hold("held", "queue", lambda: sqs)
     until(lambda: ["held"] in sqs.batches)
     assert sqs.batches.count(["lost"]) == 1
