@@ -34,7 +34,7 @@ LOCK = 0x53_53_57_50
 BATCH = 500
 """Most rows of a kind that one sweep treats; the next one goes on."""
 PATIENCE = timedelta(minutes=5)
-"""How long a message may wait in a queue that holds fewer than are expected."""
+"""How long a message may wait in a queue of which nobody knows whether it holds it."""
 ARRIVAL = timedelta(minutes=5)
 """How long after its job's row a source may still be on its way into the store."""
 UPLOAD = timedelta(days=1)
@@ -158,7 +158,9 @@ def _silent_stages() -> int:
         status__in=[Job.Status.CHUNKING, Job.Status.REASSEMBLING],
         lease_expires_at=None,
     )
-    silent = waiting.filter(_is_lost("media", waiting)).order_by("notify_at")
+    # Their queue holds other messages as well, so its length says nothing of theirs.
+    patience = PATIENCE if messages.waiting("media") else timedelta()
+    silent = waiting.filter(notify_at__lte=now() - patience).order_by("notify_at")
     return _each(silent[:BATCH], send)
 
 
@@ -170,8 +172,9 @@ def _silent_segments() -> int:
     waiting = Segment.objects.filter(
         status=Segment.Status.PENDING, job__status=Job.Status.CHUNKED
     )
-    lost = _is_lost("gpu", waiting)
-    silent = waiting.filter(lost).order_by("notify_at", "job", "index")[:BATCH]
+    silent = waiting.filter(_is_lost(waiting)).order_by("notify_at", "job", "index")[
+        :BATCH
+    ]
     indexes: dict[UUID, list[int]] = defaultdict(list)
     for segment in silent:
         indexes[segment.job_id].append(segment.index)
@@ -181,13 +184,13 @@ def _silent_segments() -> int:
         return _each(silent, send)
 
 
-def _is_lost(queue: str, waiting: QuerySet[Any]) -> Q:
-    """Which of the `waiting` rows have no message in the queue any more.
+def _is_lost(waiting: QuerySet[Segment]) -> Q:
+    """Which of the `waiting` segments have no message in the queue any more.
 
     None, if it holds as many; all that are due, if it is empty. Between the two nobody
     knows which: those that have been due for long.
     """
-    found = messages.waiting(queue)
+    found = messages.waiting("gpu")
     expected = waiting.filter(notify_at__lte=now() + ledger.DELIVERY).order_by()
     if expected[: found + 1].count() <= found:
         return Q(pk__in=[])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import timedelta
 
-_SECONDS = {"DELIVERY": 3, "PATIENCE": 10, "ARRIVAL": 10}
+_SECONDS = {"DELIVERY": 3, "PATIENCE": 10, "ARRIVAL": 10, "TIDYING": 20}
 
 
 def hurry() -> None:

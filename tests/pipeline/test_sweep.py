@@ -184,6 +184,18 @@ def test_a_stage_whose_message_was_lost_is_sent_again_once(job, outbox, status):
     assert outbox.sent == [f"{status}+0"]
 
 
+@pytest.mark.parametrize(("ago", "sent"), [(JUST_DUE, 0), (LONG_AGO, 1)])
+def test_what_else_waits_in_its_queue_hides_no_lost_message_of_a_stage(
+    job, outbox, ago, sent
+):
+    outbox.waiting = 1000
+    Job.objects.update(status="reassembling", notify_at=now() - ago)
+
+    sweep.sweep()
+
+    assert len(outbox.sent) == sent
+
+
 @pytest.mark.parametrize("status", ["chunking_in_progress", "reassembling"])
 def test_a_stage_whose_worker_died_is_sent_again_after_a_pause(
     job, outbox, settings, status
@@ -207,6 +219,20 @@ def test_a_job_that_is_over_is_tidied_and_its_message_gets_time(job, outbox, sta
     sweep.sweep()
 
     assert outbox.sent == ["tidy"]
+
+
+def test_a_request_to_tidy_up_that_waits_for_long_is_not_made_again_and_again(
+    job, outbox
+):
+    late = now() - JUST_DUE
+    Job.objects.update(
+        status="completed", finished_at=late, notify_at=None, tidy_at=late
+    )
+
+    sweep.sweep()
+
+    job.refresh_from_db()
+    assert job.tidy_at > now() + timedelta(minutes=9)
 
 
 def test_a_source_that_arrived_unreported_is_started(alice, outbox):

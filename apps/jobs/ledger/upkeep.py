@@ -16,6 +16,9 @@ from apps.jobs.ledger.stages import LOST_WORKER
 from apps.jobs.models import ACTIVE, Job, Segment
 from contract.errors import ErrorCode
 
+TIDYING = timedelta(minutes=10)
+"""How long a request to tidy up may wait for a worker. It is in no hurry, and asked again
+sooner, requests would outnumber what a busy queue gets done."""
 NEVER_CAME = "The film never arrived: upload it again."
 
 
@@ -92,7 +95,7 @@ def note_sent(job_id: UUID, indexes: Sequence[int] | None = None) -> None:
 def note_tidying(job_ids: Collection[UUID]) -> None:
     """Somebody was asked to tidy up; to be asked again, should nothing come of it."""
     Job.objects.filter(pk__in=job_ids, tidy_at__isnull=False).update(
-        tidy_at=now() + timedelta(seconds=2 * settings.LEASE_SECONDS)
+        tidy_at=now() + TIDYING
     )
 
 
