@@ -187,13 +187,14 @@ def _silent_segments() -> int:
 def _is_lost(waiting: QuerySet[Segment]) -> Q:
     """Which of the `waiting` segments have no message in the queue any more.
 
-    None, if it holds as many; all that are due, if it is empty. Between the two nobody
-    knows which: those that have been due for long.
+    If it is empty, all that are due. If it holds too few nobody knows which: those that
+    have been due for long. If it holds as many, for some may be there twice, of those only
+    the few that were tried before: they are sent one by one.
     """
     found = messages.waiting("gpu")
     expected = waiting.filter(notify_at__lte=now() + ledger.DELIVERY).order_by()
     if expected[: found + 1].count() <= found:
-        return Q(pk__in=[])
+        return Q(attempt__gt=0, notify_at__lte=now() - PATIENCE)
     return Q(notify_at__lte=now() - (PATIENCE if found else timedelta()))
 
 

@@ -90,6 +90,16 @@ def test_messages_that_all_wait_in_a_busy_queue_are_not_lost(job, outbox):
     assert outbox.sent == []
 
 
+def test_a_next_attempt_is_not_lost_behind_a_full_queue(job, outbox):
+    outbox.waiting = 1000
+    due(job, LONG_AGO)
+    job.segments.filter(index=1).update(attempt=1)
+
+    sweep.sweep()
+
+    assert outbox.sent == ["infer 1+0"]
+
+
 def test_a_queue_that_holds_too_few_gets_time_before_they_are_sent_again(job, outbox):
     outbox.waiting = 1
     due(job, JUST_DUE)
