@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
-from contract.frames import SegmentFrames
 from contract.invocation import Completed, Conversion
-from inference.colour import unit
 from inference.encoder import writer
 from inference.frames import read_frames
 from inference.pipeline import Pipeline
-from inference.windows import Window, windows
-
-WINDOW = 16
-"""Frames converted at a time: at 1080p about 0.3 GB with what waits for its context."""
 
 
 @torch.inference_mode()
@@ -45,32 +38,19 @@ def convert(
         closing(read_frames(source, frames, conversion.picture)) as decoded,
         writer(target, conversion) as write,
     ):
-        for window in _windows(decoded, frames, pipeline):
-            stereo = pipeline(
-                map(unit, window.frames),
-                window.looks,
-                own=window.own,
-                mode=conversion.mode,
-                settings=conversion.settings,
-            )
-            for picture in stereo:
-                write(picture)
-                on_frames(1)
+        stereo = pipeline(
+            decoded,
+            own=range(frames.lead, len(frames.pts) - frames.tail),
+            mode=conversion.mode,
+            settings=conversion.settings,
+            seed=conversion.seed,
+        )
+        for picture in stereo:
+            write(picture)
+            on_frames(1)
     return Completed(
         frames=len(frames.core),
         seconds=time.monotonic() - began,
         engine=conversion.engine,
         version=pipeline.version,
-    )
-
-
-def _windows(
-    decoded: Iterable[Tensor], frames: SegmentFrames, pipeline: Pipeline
-) -> Iterator[Window]:
-    return windows(
-        decoded,
-        lambda frame: pipeline.depth.look(unit(frame)),
-        own=range(frames.lead, len(frames.pts) - frames.tail),
-        size=WINDOW,
-        context=pipeline.depth.context,
     )

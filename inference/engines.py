@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from contract.modes import Engine
 from inference.pipeline import Pipeline
-from inference.stages.depth import Preview
-from inference.stages.fill import push_pull
+from inference.stages.depth.preview import Preview
+from inference.stages.fill.push_pull import push_pull
 
 
 def pipeline_for(engine: Engine) -> Pipeline:
@@ -15,4 +15,4 @@ def pipeline_for(engine: Engine) -> Pipeline:
     """
     match engine:
         case Engine.PREVIEW:
-            return Pipeline(depth=Preview(), fill=push_pull, version="preview-1")
+            return Pipeline(depth=Preview(), fill=push_pull, version="preview-2")

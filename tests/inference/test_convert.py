@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from contract.modes import Engine, StereoMode
-from inference.convert import WINDOW, convert
+from inference.convert import convert
 from inference.encoder import writer
 from inference.engines import pipeline_for
 from inference.frames import read_frames
 from inference.scene import render
+from inference.stages.depth.preview import WINDOW, Preview
 from tests.inference.films import (
     TICK,
     VARIABLE,
@@ -165,4 +166,4 @@ def test_no_more_frames_are_held_than_a_window_and_its_context(tmp_path, monkeyp
     monkeypatch.setattr("inference.convert.read_frames", watched)
     run(asked, source, tmp_path / "made.mp4")
 
-    assert WINDOW < most <= 2 * WINDOW + PIPELINE.depth.context + 2
+    assert WINDOW < most <= 2 * WINDOW + Preview().context + 2

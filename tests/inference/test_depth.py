@@ -4,9 +4,12 @@ import pytest
 import torch
 
 from contract.modes import StereoSettings
+from inference.colour import sixteen_bits
 from inference.scene import views
-from inference.stages import motion
-from inference.stages.depth import Preview, sharpen
+from inference.shots import in_shots
+from inference.stages.depth import motion
+from inference.stages.depth.preview import Preview
+from inference.stages.depth.refine import refine
 
 SETTINGS = StereoSettings()
 
@@ -18,6 +21,12 @@ def scene():
     return torch.stack([left for left, _, _ in seen]), torch.stack(
         [depth for _, _, depth in seen]
     )
+
+
+def estimated(pictures, own):
+    """Inverse depth [N, 1, h, w] of the own ones of pictures [T, 3, H, W]."""
+    frames = in_shots(sixteen_bits(picture[None]) for picture in pictures)
+    return torch.cat([*Preview()(frames, own=own, seed=0)])
 
 
 def correlation(a, b):
@@ -37,13 +46,11 @@ def test_flow_follows_a_picture_that_moves_as_one(scene):
 
 def test_what_passes_the_camera_faster_is_nearer(scene):
     left, truth = scene
-    depth = Preview()
-    looks = depth.look(left)
 
-    estimate = sharpen(depth(looks, range(10, 11)), left[10:11])
+    estimate = refine(estimated(left, range(10, 11)), left[10:11])
 
     assert correlation(estimate, truth[10:11]) > 0.85
-    without_motion = sharpen(depth(looks[10:11], range(1)), left[10:11])
+    without_motion = refine(estimated(left[10:11], range(1)), left[10:11])
     assert correlation(estimate, truth[10:11]) > correlation(
         without_motion, truth[10:11]
     )
@@ -51,9 +58,8 @@ def test_what_passes_the_camera_faster_is_nearer(scene):
 
 def test_inverse_depth_lies_between_0_and_1(scene):
     left, _ = scene
-    depth = Preview()
 
-    estimate = sharpen(depth(depth.look(left), range(len(left))), left)
+    estimate = refine(estimated(left, range(len(left))), left)
 
     assert estimate.shape == (20, 1, 180, 320)
     assert estimate.min() >= 0.0
@@ -63,14 +69,13 @@ def test_inverse_depth_lies_between_0_and_1(scene):
 @pytest.mark.parametrize("first", [0, 3, 9, 18])
 def test_an_estimate_depends_on_nothing_beyond_its_context(scene, first):
     left, _ = scene
-    depth = Preview()
-    looks = depth.look(left)
-    whole = depth(looks, range(20))
+    context = Preview().context
+    whole = estimated(left, range(20))
 
     last = first + 2
-    before = max(0, first - depth.context)
-    near = looks[before : last + depth.context]
-    part = depth(near, range(first - before, last - before))
+    before = max(0, first - context)
+    near = left[before : last + context]
+    part = estimated(near, range(first - before, last - before))
 
     torch.testing.assert_close(part, whole[first:last], atol=1e-5, rtol=0)
 
@@ -82,10 +87,9 @@ def test_context_fits_the_overlap_that_chunk_gives_a_segment():
 def test_a_shot_is_not_mixed_with_the_one_before_it(scene):
     left, _ = scene
     other = left.flip(-1).roll(1, dims=1) * 0.6
-    depth = Preview()
-    after = depth(depth.look(left[:10]), range(10))
+    after = estimated(left[:10], range(10))
 
-    joined = depth(depth.look(torch.cat([other[:10], left[:10]])), range(10, 20))
+    joined = estimated(torch.cat([other[:10], left[:10]]), range(10, 20))
 
     torch.testing.assert_close(joined, after, atol=1e-5, rtol=0)
 
@@ -94,20 +98,18 @@ def test_what_stands_still_does_not_flicker_under_noise():
     left, _, _ = views(2.0, 320, 180, SETTINGS)
     dice = torch.Generator().manual_seed(0)
     noise = torch.randn(14, *left.shape, generator=dice) * 0.02
-    depth = Preview()
 
-    estimate = depth(depth.look((left + noise).clamp(0, 1)), range(6, 8 + 1))
+    estimate = estimated((left + noise).clamp(0, 1), range(6, 8 + 1))
 
     assert estimate.diff(dim=0).abs().mean() < 0.004
 
 
 def test_the_estimate_moves_smoothly_with_the_scene(scene):
     left, truth = scene
-    depth = Preview()
 
-    estimate = depth(depth.look(left), range(6, 14))
+    estimate = estimated(left, range(6, 14))
 
-    moved = depth.look(truth.expand(-1, 3, -1, -1))[6:-6, :1]
+    moved = Preview().look(truth.expand(-1, 3, -1, -1))[6:-6, :1]
     assert estimate.diff(dim=0).abs().mean() < 1.5 * moved.diff(dim=0).abs().mean()
 
 
@@ -117,21 +119,19 @@ def test_edges_of_depth_lie_on_edges_of_the_picture():
     blurred = torch.full((1, 1, 24, 32), 0.1)
     blurred[..., 12:] = 0.9  # from column 48 on, two too early
 
-    depth = sharpen(blurred, left)[0, 0, 48]
+    depth = refine(blurred, left)[0, 0, 48]
 
     assert (depth[51] - depth[48]) > 0.5 * (depth[100] - depth[20])
 
 
 def test_one_frame_alone_has_depth_too():
-    depth = Preview()
     left = torch.rand(1, 3, 36, 64)
 
-    assert sharpen(depth(depth.look(left), range(len(left))), left).isfinite().all()
+    assert refine(estimated(left, range(1)), left).isfinite().all()
 
 
 @pytest.mark.parametrize("size", [(16, 16), (10, 400), (400, 10)])
 def test_odd_shapes_have_depth_too(size):
-    depth = Preview()
     left = torch.rand(3, 3, *size)
 
-    assert sharpen(depth(depth.look(left), range(len(left))), left).isfinite().all()
+    assert refine(estimated(left, range(3)), left).isfinite().all()

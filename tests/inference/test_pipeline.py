@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contract.modes import Engine, StereoMode, StereoSettings
+from inference.colour import sixteen_bits, unit
 from inference.engines import pipeline_for
 from inference.pipeline import Pipeline, disparity_px
 
@@ -13,35 +14,36 @@ from inference.pipeline import Pipeline, disparity_px
 class Wall:
     """A scene all at one inverse depth."""
 
-    context = 0
-
     def __init__(self, inverse_depth: float) -> None:
         self.inverse_depth = inverse_depth
 
-    def look(self, left):
-        return left[..., ::2, ::2]
+    def __call__(self, frames, *, own, seed):
+        for frame in frames:
+            height, width = frame.planes.shape[-2:]
+            yield torch.full((1, 1, height, width), self.inverse_depth)
 
-    def __call__(self, looks, own):
-        return torch.full_like(looks[own.start : own.stop, :1], self.inverse_depth)
+
+def nothing_filled(views, *, seed):
+    for view in views:
+        yield view.right
 
 
 def convert(inverse_depth, left, mode=StereoMode.SBS, **settings):
-    pipeline = Pipeline(
-        depth=Wall(inverse_depth), fill=lambda right, occluded: right, version="wall"
-    )
+    pipeline = Pipeline(depth=Wall(inverse_depth), fill=nothing_filled, version="wall")
     (stereo,) = pipeline(
-        [left],
-        pipeline.depth.look(left),
+        [sixteen_bits(left)],
         own=range(1),
         mode=mode,
         settings=StereoSettings(**settings),
+        seed=0,
     )
     return stereo
 
 
 @pytest.fixture
 def left():
-    return torch.rand(1, 3, 8, 100, generator=torch.Generator().manual_seed(0))
+    dice = torch.Generator().manual_seed(0)
+    return unit(sixteen_bits(torch.rand(1, 3, 8, 100, generator=dice)))
 
 
 @pytest.mark.parametrize("mode", StereoMode)

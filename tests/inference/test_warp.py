@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference.stages.warp import splat
+from inference.stages.warp.splat import splat
 
 
 @pytest.fixture

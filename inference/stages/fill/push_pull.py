@@ -1,17 +1,14 @@
-"""Stage 3 of 4: inpaint what the right eye sees and the left eye did not.
-
-   right      [T, 3, H, W]  in [0, 1]; what it holds where occluded is ignored
-   occluded   [T, 1, H, W]  1 where nothing landed, else 0
-→  right      [T, 3, H, W]  in [0, 1]; untouched where not occluded
-"""
+"""Fill from the background around an occlusion, frame by frame, without weights."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from inference.stages.fill import View
 
 FAINT = 1e-6
 """Weight of the near side of an occlusion: heard only where nothing else is known."""
@@ -23,11 +20,13 @@ RIM = 2
 """Pixels of background next to an occlusion that may still carry the near object's blur."""
 
 
-class Filler(Protocol):
-    def __call__(self, right: Tensor, occluded: Tensor) -> Tensor: ...
+def push_pull(views: Iterable[View], *, seed: int) -> Iterator[Tensor]:
+    """A filler; without chance in it, so the seed is not needed."""
+    for view in views:
+        yield filled(view.right, view.occluded)
 
 
-def push_pull(right: Tensor, occluded: Tensor) -> Tensor:
+def filled(right: Tensor, occluded: Tensor) -> Tensor:
     """Spread the background over what was uncovered, coarse to fine.
 
     Averages of the known pixels are pulled up a pyramid, the near side of every
@@ -39,10 +38,10 @@ def push_pull(right: Tensor, occluded: Tensor) -> Tensor:
         return right
     known = torch.where(_near_side(occluded), FAINT, 1.0 - occluded)
     spread = _spread(*_grouped(right * known, known))
-    filled = right.clone()
-    for frame, coarse, is_open in zip(filled, spread, occluded[:, 0] > 0, strict=True):
+    whole = right.clone()
+    for frame, coarse, is_open in zip(whole, spread, occluded[:, 0] > 0, strict=True):
         frame[:, is_open] = _looked_up(coarse, is_open)
-    return filled
+    return whole
 
 
 def _looked_up(coarse: Tensor, is_open: Tensor) -> Tensor:

@@ -20,6 +20,16 @@ NOISE = 2e-4
 """Squared gradient of luma that is only noise; below it a pixel says nothing."""
 
 
+LUMA = (0.299, 0.587, 0.114)
+"""Of R, G, B (BT.601). Depth only compares it, so any film's matrix would do."""
+
+
+def luma_of(picture: Tensor) -> Tensor:
+    """[T, 1, H, W] of R, G, B pictures [T, 3, H, W]."""
+    weights = torch.tensor(LUMA, dtype=picture.dtype, device=picture.device)
+    return torch.einsum("c,tchw->thw", weights, picture)[:, None]
+
+
 def flow(luma: Tensor, following: Tensor) -> Tensor:
     """Dense optical flow after Lucas and Kanade (1981), coarse to fine (Bouguet 2001)."""
     pyramid = [(luma, following)]

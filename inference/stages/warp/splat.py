@@ -1,11 +1,4 @@
-"""Stage 2 of 4: splat the left eye into the right eye's view.
-
-    left       [T, 3, H, W]  in [0, 1]
-    disparity  [T, 1, H, W]  in pixels; positive is nearer and lands further left
- →  right      [T, 3, H, W]  in [0, 1], black where nothing landed
- →  occluded   [T, 1, H, W]  1 where nothing landed: what `fill` must inpaint; else 0
-
-A row of the picture is taken as a thin elastic band: neighbouring pixels hold together
+"""A row of the picture is taken as a thin elastic band: neighbouring pixels hold together
 while the surface they lie on is merely slanted, and tear where depth jumps. So slanted
 surfaces stretch without cracks, and what a tear uncovers is left open. Where several
 pieces of the band land on one pixel, the nearest alone is seen. Weights that grow with
