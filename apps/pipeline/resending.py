@@ -19,16 +19,11 @@ def resend(job: Job) -> int:
         job.refresh_from_db()
     if job.status == Job.Status.CHUNKED:
         return _resend_segments(job)
-    if job.status not in ACTIVE or is_in_hand(job):
+    if job.status not in ACTIVE or ledger.is_alive(job.lease_expires_at):
         return 0
     ledger.note_sent(job.pk)
     messages.send_stage(job)
     return 1
-
-
-def is_in_hand(job: Job) -> bool:
-    """Whether a worker is at the job's stage, and lives."""
-    return job.lease_expires_at is not None and job.lease_expires_at > now()
 
 
 def _resend_segments(job: Job) -> int:

@@ -158,10 +158,23 @@ def _silent_stages() -> int:
         status__in=[Job.Status.CHUNKING, Job.Status.REASSEMBLING],
         lease_expires_at=None,
     )
-    # Their queue holds other messages as well, so its length says nothing of theirs.
-    patience = PATIENCE if messages.waiting("media") else timedelta()
+    found = messages.waiting("media")
+    if _is_crowded(found, waiting):
+        return 0
+    # It holds other messages as well, so its length says little of theirs.
+    patience = PATIENCE if found else timedelta()
     silent = waiting.filter(notify_at__lte=now() - patience).order_by("notify_at")
     return _each(silent[:BATCH], send)
+
+
+def _is_crowded(found: int, waiting: QuerySet[Any]) -> bool:
+    """Whether a queue holds more than two messages for each row that waits for one.
+
+    What waits for long behind many is sent again, once or twice. Without a bound a busy
+    queue would grow by all of it with each patience, until nothing else came to its turn.
+    What is lost then waits until the queue is shorter: it would have waited in there, too.
+    """
+    return found > 2 * waiting.order_by()[: found + 1].count()
 
 
 def _silent_segments() -> int:
@@ -189,10 +202,12 @@ def _is_lost(waiting: QuerySet[Segment]) -> Q:
 
     If it is empty, all that are due. If it holds too few nobody knows which: those that
     have been due for long. If it holds as many, for some may be there twice, of those only
-    the few that were tried before: they are sent one by one.
+    the few that were tried before: they are sent one by one. If it is crowded, none.
     """
     found = messages.waiting("gpu")
     expected = waiting.filter(notify_at__lte=now() + ledger.DELIVERY).order_by()
+    if _is_crowded(found, expected):
+        return Q(pk__in=[])
     if expected[: found + 1].count() <= found:
         return Q(attempt__gt=0, notify_at__lte=now() - PATIENCE)
     return Q(notify_at__lte=now() - (PATIENCE if found else timedelta()))

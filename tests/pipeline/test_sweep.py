@@ -91,13 +91,23 @@ def test_messages_that_all_wait_in_a_busy_queue_are_not_lost(job, outbox):
 
 
 def test_a_next_attempt_is_not_lost_behind_a_full_queue(job, outbox):
-    outbox.waiting = 1000
+    outbox.waiting = 3
     due(job, LONG_AGO)
     job.segments.filter(index=1).update(attempt=1)
 
     sweep.sweep()
 
     assert outbox.sent == ["infer 1+0"]
+
+
+def test_a_crowded_queue_gets_no_more_messages(job, outbox):
+    outbox.waiting = 5
+    due(job, LONG_AGO)
+    job.segments.update(attempt=1)
+
+    sweep.sweep()
+
+    assert outbox.sent == []
 
 
 def test_a_queue_that_holds_too_few_gets_time_before_they_are_sent_again(job, outbox):
@@ -198,12 +208,21 @@ def test_a_stage_whose_message_was_lost_is_sent_again_once(job, outbox, status):
 def test_what_else_waits_in_its_queue_hides_no_lost_message_of_a_stage(
     job, outbox, ago, sent
 ):
-    outbox.waiting = 1000
+    outbox.waiting = 2
     Job.objects.update(status="reassembling", notify_at=now() - ago)
 
     sweep.sweep()
 
     assert len(outbox.sent) == sent
+
+
+def test_stages_that_wait_in_a_crowded_queue_are_not_sent_again_and_again(job, outbox):
+    outbox.waiting = 3
+    Job.objects.update(status="reassembling", notify_at=now() - LONG_AGO)
+
+    sweep.sweep()
+
+    assert outbox.sent == []
 
 
 @pytest.mark.parametrize("status", ["chunking_in_progress", "reassembling"])

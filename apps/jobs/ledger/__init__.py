@@ -10,7 +10,7 @@ message goes out: callers send after the commit, and the sweep sends what they l
 
 from apps.jobs.ledger.dead_letters import bury, settle, unsettle
 from apps.jobs.ledger.people import cancel, delete, recut, retry, start
-from apps.jobs.ledger.rows import DELIVERY, Refused, Retry
+from apps.jobs.ledger.rows import DELIVERY, Refused, Retry, is_alive
 from apps.jobs.ledger.segments import (
     claim_segment,
     fail_segment,
@@ -56,6 +56,7 @@ __all__ = [
     "finish_chunk",
     "finish_concat",
     "finish_segment",
+    "is_alive",
     "note_sent",
     "note_tidied",
     "note_tidying",

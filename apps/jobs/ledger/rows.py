@@ -156,6 +156,7 @@ def lease() -> datetime:
 
 
 def is_alive(lease_expires_at: datetime | None) -> bool:
+    """Whether a worker has it in hand, and lives."""
     return lease_expires_at is not None and lease_expires_at > now()
 
 

@@ -12,7 +12,7 @@ from apps.jobs.management.arguments import existing_job
 from apps.jobs.models import Job, Segment
 from apps.pipeline import messages, retrying
 from apps.pipeline.dead_letters import SQS_AWAY
-from apps.pipeline.resending import is_in_hand, resend
+from apps.pipeline.resending import resend
 from contract.errors import StereoSpotError
 from contract.keys import segments_prefix
 
@@ -49,7 +49,7 @@ class Command(BaseCommand):
 
 def _recovered(job: Job) -> str:
     """What was done, in a sentence."""
-    if is_in_hand(job):
+    if ledger.is_alive(job.lease_expires_at):
         return "a worker is at it; nothing was changed."
     match job.status:
         case Job.Status.FAILED:
