@@ -33,6 +33,11 @@ class ErrorCode(StrEnum):
     LEASE_EXPIRED = "lease-expired"
     UNREADABLE_SEGMENT = "unreadable-segment"
     OUTPUT_INVALID = "output-invalid"
+    WEIGHTS_FORBIDDEN = "weights-forbidden"
+    WEIGHTS_UNREACHABLE = "weights-unreachable"
+    WEIGHTS_CORRUPT = "weights-corrupt"
+    DEPTH_UNUSABLE = "depth-unusable"
+    MISCONFIGURED = "misconfigured"
     INTERNAL = "internal"
 
     @property
@@ -48,7 +53,12 @@ _BLAME = {
     ErrorCode.UNSUPPORTED_VIDEO: Blame.USER,
     ErrorCode.TOO_LARGE: Blame.USER,
     ErrorCode.SOURCE_MISSING: Blame.USER,
+    ErrorCode.DEPTH_UNUSABLE: Blame.USER,
     ErrorCode.DISK_FULL: Blame.OPERATOR,
+    ErrorCode.MISCONFIGURED: Blame.OPERATOR,
+    ErrorCode.WEIGHTS_FORBIDDEN: Blame.OPERATOR,
+    ErrorCode.WEIGHTS_CORRUPT: Blame.OPERATOR,
+    ErrorCode.WEIGHTS_UNREACHABLE: Blame.TRANSIENT,
     ErrorCode.OUT_OF_MEMORY: Blame.TRANSIENT,
     ErrorCode.STORAGE: Blame.TRANSIENT,
     ErrorCode.LEASE_EXPIRED: Blame.TRANSIENT,

@@ -42,10 +42,49 @@ class StereoMode(StrEnum):
         return width * self.columns, height * self.rows
 
 
+class WeightsLicence(Payload):
+    """What may be done with an engine's weights, and so with the films it makes."""
+
+    name: str
+    """As its owners call it; empty where there are no weights."""
+    commerce: bool
+    """Free for commerce; otherwise for research and study only."""
+
+    @property
+    def summary(self) -> str:
+        """A few words for people, in the middle of a sentence."""
+        return (
+            "free for any use, commerce included" if self.commerce else "research only"
+        )
+
+
 class Engine(StrEnum):
     """A depth estimator with a filler; see `inference.engines`."""
 
     PREVIEW = "preview"
+    FAST = "fast"
+    STEREOCRAFTER = "stereocrafter"
+
+    @property
+    def licence(self) -> WeightsLicence:
+        """Of the weights that the engine loads, the strictest of them."""
+        return _LICENCES[self]
+
+    @property
+    def has_reference(self) -> bool:
+        """A published algorithm exists that `StereoSettings.reference` can follow."""
+        return self is Engine.STEREOCRAFTER
+
+
+_LICENCES = {
+    Engine.PREVIEW: WeightsLicence(name="", commerce=True),
+    Engine.FAST: WeightsLicence(name="Apache-2.0", commerce=True),
+    Engine.STEREOCRAFTER: WeightsLicence(
+        name="Tencent's for StereoCrafter and DepthCrafter, "
+        "Stability AI's for Stable Video Diffusion",
+        commerce=False,
+    ),
+}
 
 
 class StereoSettings(Payload):
@@ -53,3 +92,5 @@ class StereoSettings(Payload):
     """Largest shift between the eyes, in percent of the picture's width."""
     convergence: float = Field(default=0.5, ge=0.0, le=1.0)
     """The inverse depth that lies in the screen plane; nearer comes out of the screen."""
+    reference: bool = False
+    """The published algorithm, faults included, to compare by: `Engine.has_reference`."""

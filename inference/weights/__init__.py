@@ -1,0 +1,128 @@
+"""Which files of which repositories an engine needs, and where they lie on this machine.
+
+They come from the Hugging Face hub once, and from its cache (`HF_HOME`) ever after,
+without asking the hub: always the same revision. `STEREOSPOT_WEIGHTS` names a folder to
+take them from instead, the last part of a repository's name its folder in there.
+
+No torch and no network's code is loaded here: the files can be fetched anywhere.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from contract.errors import ErrorCode, StereoSpotError
+from contract.modes import Engine
+from inference.weights import whole
+
+FOLDER = "STEREOSPOT_WEIGHTS"
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A repository of the hub, and what is needed of it."""
+
+    name: str
+    files: tuple[str, ...]
+    roots: tuple[str, ...] = ("",)
+    """Folders that `files` may lie in, the one to look in first first."""
+    revision: str | None = None
+    """A commit. None where no public source names one that we could check: then the
+    newest at the first use is recorded, and used from then on."""
+
+    @property
+    def folder(self) -> str:
+        return self.name.rpartition("/")[2]
+
+    def complete_root(self, has: Callable[[str], bool]) -> str | None:
+        """The first root that has every file, with its slash; None where none has."""
+        for root in self.roots:
+            prefix = f"{root}/" if root else ""
+            if all(has(prefix + file) for file in self.files):
+                return prefix
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A repository's files, whole, on this machine."""
+
+    folder: Path
+    """`files` of the repository lie in it under their names."""
+    revision: str
+    """The commit, or a fingerprint of files that came by hand."""
+
+
+# Files and sizes: the model cards. Revisions: those that several public projects pin.
+SVD = Repository(
+    "stabilityai/stable-video-diffusion-img2vid-xt-1-1",
+    (
+        "scheduler/scheduler_config.json",
+        "image_encoder/config.json",
+        "image_encoder/model.fp16.safetensors",
+        "vae/config.json",
+        "vae/diffusion_pytorch_model.fp16.safetensors",
+    ),
+    revision="043843887ccd51926e3efed36270444a838e7861",
+)
+DEPTHCRAFTER = Repository(
+    "tencent/DepthCrafter", ("config.json", "diffusion_pytorch_model.safetensors")
+)
+STEREOCRAFTER = Repository(
+    "TencentARC/StereoCrafter",
+    ("config.json", "diffusion_pytorch_model.safetensors"),
+    roots=("unet_diffusers", ""),
+)
+DEPTH_ANYTHING = Repository(
+    "depth-anything/Depth-Anything-V2-Small-hf",
+    ("config.json", "model.safetensors"),
+    revision="5426e4f0f36572d16453bbda7a8389317b1bef99",
+)
+
+NEEDED: Mapping[Engine, tuple[Repository, ...]] = {
+    Engine.PREVIEW: (),
+    Engine.FAST: (DEPTH_ANYTHING,),
+    Engine.STEREOCRAFTER: (SVD, DEPTHCRAFTER, STEREOCRAFTER),
+}
+
+
+def fetch(engine: Engine) -> dict[Repository, Located]:
+    """Everything that the engine needs, downloaded where it is not here yet.
+
+    StereoSpotError: WEIGHTS_FORBIDDEN (no token, a wrong one, a licence not accepted),
+    WEIGHTS_UNREACHABLE (no network, the hub is down), WEIGHTS_CORRUPT (a file is missing
+    or not whole, and only a person can mend that), DISK_FULL.
+    """
+    if folder := os.environ.get(FOLDER):
+        return {repo: _by_hand(repo, Path(folder)) for repo in NEEDED[engine]}
+    # Late: its import takes longer than the preview engine's.
+    from inference.weights import hub
+
+    return {repo: hub.located(repo) for repo in NEEDED[engine]}
+
+
+def version(weights: Mapping[Repository, Located]) -> str:
+    """Of all the weights, short: it changes when any of them does."""
+    return "-".join(located.revision[:7] for located in weights.values())
+
+
+def _by_hand(repo: Repository, weights: Path) -> Located:
+    folder = weights / repo.folder
+    root = repo.complete_root(lambda name: (folder / name).is_file())
+    if root is None:
+        first = next(
+            file
+            for file in repo.files
+            if not any((folder / root / file).is_file() for root in repo.roots)
+        )
+        raise StereoSpotError(
+            ErrorCode.WEIGHTS_CORRUPT,
+            f"{folder / repo.roots[0] / first} is missing: put the files of {repo.name} "
+            f"there, or unset {FOLDER} to fetch them from the hub.",
+        )
+    files = [folder / root / file for file in repo.files]
+    whole.check(files, remedy=f"Copy it again from {repo.name}.")
+    return Located(folder / root, whole.fingerprint(files))

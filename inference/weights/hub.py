@@ -1,0 +1,207 @@
+"""Files from the Hugging Face hub, kept in its cache; what goes wrong, in sentences."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+from httpx2 import HTTPError
+from huggingface_hub import (
+    HfApi,
+    constants,
+    get_token,
+    snapshot_download,
+    try_to_load_from_cache,
+)
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    HfHubHTTPError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+    XetDownloadError,
+)
+from tqdm.auto import tqdm
+
+from contract.errors import ErrorCode, StereoSpotError
+from inference.weights import Located, Repository, pins, whole
+
+log = logging.getLogger(__name__)
+
+ANSWER_SECONDS = 30.0
+"""For the hub to answer a question; downloads have `HF_HUB_DOWNLOAD_TIMEOUT`."""
+
+
+def located(repo: Repository) -> Located:
+    """The repository's files at its pinned revision, from the cache or from the hub.
+
+    What is here already is not asked for again: a machine whose cache is full needs no
+    network. Files that are whole are kept when another one fails, and a connection that
+    breaks goes on where it broke. Raises as `inference.weights.fetch`.
+    """
+    commit = pins.pinned(repo)
+    found = commit and _cached(repo, commit)
+    if not commit or not found:
+        with _in_words(repo):
+            commit = _downloaded(repo, commit)
+            pins.pin(repo, commit)
+        found = _cached(repo, commit)
+        if found is None:
+            message = (
+                f"{repo.name} was fetched, and is not in {constants.HF_HUB_CACHE}."
+            )
+            raise StereoSpotError(ErrorCode.WEIGHTS_CORRUPT, message)
+    whole.check(
+        [found / file for file in repo.files],
+        remedy=f"Remove {_cache_of(repo)} and fetch it again.",
+    )
+    log.info("%s at %s", repo.name, commit)
+    return Located(found, commit)
+
+
+def _downloaded(repo: Repository, commit: str | None) -> str:
+    """Bring the files into the cache; their commit, the newest if none is given."""
+    info = HfApi().model_info(
+        repo.name, revision=commit, files_metadata=True, timeout=ANSWER_SECONDS
+    )
+    sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
+    root = repo.complete_root(sizes.__contains__)
+    if root is None or info.sha is None:
+        raise StereoSpotError(
+            ErrorCode.WEIGHTS_CORRUPT,
+            f"{repo.name} at {info.sha} has no {', '.join(repo.files)}: name another "
+            f"revision in {pins.OVERRIDES}.",
+        )
+    names = [root + file for file in repo.files]
+    size = sum(sizes[name] for name in names)
+    log.info("Fetching %s at %s, %.2f GB", repo.name, info.sha, size / 1e9)
+    snapshot_download(
+        repo.name, revision=info.sha, allow_patterns=names, tqdm_class=Progress
+    )
+    return info.sha
+
+
+def _cached(repo: Repository, commit: str) -> Path | None:
+    """The folder of all the files, where every one of them is in the cache."""
+
+    def path(name: str) -> str | None:
+        found = try_to_load_from_cache(repo.name, name, revision=commit)
+        return found if isinstance(found, str) else None
+
+    root = repo.complete_root(lambda name: path(name) is not None)
+    if root is None:
+        return None
+    first = Path(path(root + repo.files[0]) or "")
+    return first.parents[repo.files[0].count("/")]
+
+
+def _cache_of(repo: Repository) -> Path:
+    return Path(constants.HF_HUB_CACHE) / f"models--{repo.name.replace('/', '--')}"
+
+
+@contextlib.contextmanager
+def _in_words(repo: Repository) -> Iterator[None]:
+    try:
+        yield
+    except (HTTPError, OSError, EntryNotFoundError, XetDownloadError) as error:
+        raise StereoSpotError(*_explained(repo, error)) from error
+
+
+def _explained(repo: Repository, error: BaseException) -> tuple[ErrorCode, str]:
+    """Who must do what. The hub's client wraps what happened, so causes count too."""
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+            return ErrorCode.DISK_FULL, (
+                f"No room for the weights of {repo.name} in {constants.HF_HUB_CACHE}: "
+                "free some space there, or set HF_HOME to a larger disk."
+            )
+        if isinstance(cause, OSError) and cause.errno in (errno.EACCES, errno.EROFS):
+            return ErrorCode.WEIGHTS_CORRUPT, (
+                f"{cause.filename} cannot be written ({cause.strerror}): set HF_HOME to "
+                "a folder that can."
+            )
+        if isinstance(cause, GatedRepoError) or _status(cause) in (401, 403):
+            return ErrorCode.WEIGHTS_FORBIDDEN, _forbidden(repo)
+        if isinstance(cause, RepositoryNotFoundError):
+            return ErrorCode.WEIGHTS_FORBIDDEN, (
+                f"The hub shows no {repo.name}: it is private, or gone. Set HF_TOKEN to "
+                "a token that may read it."
+            )
+        if isinstance(cause, RevisionNotFoundError) or _status(cause) == 404:
+            return ErrorCode.WEIGHTS_CORRUPT, (
+                f"{repo.name} no longer has the revision {pins.pinned(repo)}, or a file "
+                f"of it: name another in {pins.OVERRIDES}."
+            )
+        if isinstance(cause, OfflineModeIsEnabled):
+            return ErrorCode.WEIGHTS_CORRUPT, (
+                f"The weights of {repo.name} are not on this machine, and HF_HUB_OFFLINE "
+                f"is set: {_FROM_ELSEWHERE}"
+            )
+    return ErrorCode.WEIGHTS_UNREACHABLE, (
+        f"{repo.name} cannot be fetched from {constants.ENDPOINT} "
+        f"({_first_line(causes[-1])}). Without a network, {_FROM_ELSEWHERE}"
+    )
+
+
+_FROM_ELSEWHERE = (
+    "run `python -m inference.weights ENGINE` on another machine and copy its HF_HOME."
+)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
+
+
+def _status(error: BaseException) -> int | None:
+    if not isinstance(error, HfHubHTTPError) or isinstance(
+        error, LocalEntryNotFoundError
+    ):
+        return None
+    return error.response.status_code
+
+
+def _forbidden(repo: Repository) -> str:
+    page = f"{constants.ENDPOINT}/{repo.name}"
+    if get_token() is None:
+        return (
+            f"{repo.name} is for known people only: accept its licence at {page}, and "
+            "set HF_TOKEN to a token of that account."
+        )
+    return (
+        f"The hub refuses the token in HF_TOKEN for {repo.name}: accept the licence at "
+        f"{page} with the account of the token, or set another one."
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+class Progress(tqdm):  # type: ignore[type-arg]
+    """What the hub's client tells its bars, as a line of the log every so often."""
+
+    every: ClassVar[float] = 10.0
+    """Seconds between two lines."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **(kwargs | {"disable": True}))
+        self._counts_bytes = kwargs.get("unit") == "B"
+        self._said = time.monotonic()
+
+    def update(self, n: float | None = 1) -> bool | None:
+        self.n += n or 0
+        if self._counts_bytes and time.monotonic() >= self._said + self.every:
+            self._said = time.monotonic()
+            log.info("%.2f of %.2f GB", self.n / 1e9, (self.total or 0) / 1e9)
+        return None
