@@ -1,0 +1,247 @@
+"""The networks of Stable Video Diffusion, with a UNet of DepthCrafter's or StereoCrafter's.
+
+pixels      [T, 3, H, W]        in [0, 1]; H and W multiples of 64
+latents     [T, 4, H/8, W/8]    as the VAE gives them, never times its scaling factor,
+                                when they are a condition; times it when denoised
+embeddings  [T, D]              of the image encoder (CLIP), one for each frame
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import (
+    AutoencoderKLTemporalDecoder,
+    UNetSpatioTemporalConditionModel,
+)
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from transformers import CLIPVisionModelWithProjection
+
+from contract.errors import ErrorCode, StereoSpotError
+from inference.diffusion.clip import normalised
+from inference.diffusion.sampler import Levels, Schedule, denoised
+from inference.hardware import Hardware
+
+CPU = Hardware(torch.device("cpu"), torch.float32)
+
+TimeIds = tuple[float, float, float]
+"""Frames per second, motion bucket and noise augmentation that the UNet is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    vae: AutoencoderKLTemporalDecoder
+    image_encoder: CLIPVisionModelWithProjection
+    unet: UNetSpatioTemporalConditionModel
+    levels: Levels
+    hardware: Hardware
+    """Where they compute, and where all they give lies. It is float32, as is what they
+    take, whatever they compute in."""
+
+    @classmethod
+    def load(
+        cls,
+        base: Path,
+        unet: Path,
+        *,
+        hardware: Hardware = CPU,
+        variant: str | None = "fp16",
+    ) -> Networks:
+        """Networks from local folders in the layouts of the Hugging Face hub.
+
+        `base` has scheduler/, image_encoder/ and vae/ of Stable Video Diffusion, the files
+        of `variant`; `unet` has config.json and its weights, without a variant.
+        StereoSpotError(WEIGHTS_CORRUPT) where a file is missing, cut short or of another
+        network.
+        """
+        encoder = _loaded(
+            CLIPVisionModelWithProjection,
+            base / "image_encoder",
+            dtype=hardware.dtype,
+            variant=variant,
+        )
+        vae = _loaded(
+            AutoencoderKLTemporalDecoder,
+            base / "vae",
+            torch_dtype=torch.float32,
+            variant=variant,
+        )
+        # SVD's encoder overflows in half precision, which `force_upcast` says.
+        half = vae.decoder if vae.config.force_upcast else vae
+        half.to(hardware.dtype)
+        return cls(
+            hardware.settled(vae),
+            hardware.settled(encoder),
+            _unet(unet, hardware),
+            _levels(base / "scheduler"),
+            hardware,
+        )
+
+    def with_unet(self, unet: Path) -> Networks:
+        """These networks, the very same ones, with another UNet. Raises as `load` does."""
+        return replace(self, unet=_unet(unet, self.hardware))
+
+    @property
+    def device(self) -> torch.device:
+        return self.hardware.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.hardware.dtype
+
+    def schedule(self, steps: int) -> Schedule:
+        return self.levels.schedule(steps)
+
+    def encode(
+        self, pixels: Tensor, *, noise: Tensor | None = None, batch: int = 8
+    ) -> Tensor:
+        """Latents [T, 4, H/8, W/8] of pixels [T, 3, H, W]: the most likely ones, unscaled.
+
+        `noise` [T, 3, H, W] is added to the pixels in [-1, 1].
+        """
+        signal = pixels.to(self.device) * 2.0 - 1.0
+        if noise is not None:
+            signal = signal + noise.to(self.device)
+        with self.hardware.on_card(self.vae):
+            dtype = self.vae.encoder.conv_in.weight.dtype
+            return _cat(
+                self.vae.encode(part.to(dtype)).latent_dist.mode().float()
+                for part in torch.split(signal, batch)
+            )
+
+    def decode(self, latents: Tensor, *, chunk: int) -> Tensor:
+        """Pixels [T, 3, H, W] of denoised latents [T, 4, H/8, W/8].
+
+        The decoder looks at the frames of a chunk together, and at no others.
+        """
+        # A product, as published: a quotient rounds some of the last bits differently.
+        scaled = (1.0 / self.vae.config.scaling_factor) * latents.to(self.device)
+        with self.hardware.on_card(self.vae):
+            return _cat(
+                _unit(self.vae.decode(part.to(self.dtype), num_frames=len(part)).sample)
+                for part in torch.split(scaled, chunk)
+            )
+
+    def embed(self, pixels: Tensor, *, batch: int = 8) -> Tensor:
+        """Embeddings [T, D] of pixels [T, 3, H, W]."""
+        with self.hardware.on_card(self.image_encoder):
+            return _cat(
+                self.image_encoder(
+                    normalised(part.to(self.device)).to(self.dtype)
+                ).image_embeds.float()
+                for part in torch.split(pixels, batch)
+            )
+
+    def denoise(
+        self,
+        latents: Tensor,
+        condition: Tensor,
+        embeddings: Tensor,
+        *,
+        time_ids: TimeIds,
+        schedule: Schedule,
+        guidance: Tensor | float = 1.0,
+    ) -> Tensor:
+        """Latents [T, 4, h, w] of those at the schedule's highest noise level.
+
+        `condition` [T, C, h, w] is laid beside them; `embeddings` are one for each frame
+        [T, D] or one for all [1, D]. `guidance`, for all frames or each [T], is how far to
+        go from what the UNet predicts of neither to what it predicts of both (Ho and
+        Salimans 2022). At 1 only the latter counts, and the former is not computed.
+        """
+        condition = condition.to(self.device)
+        embeddings = embeddings.to(self.device)
+        scale = torch.as_tensor(guidance, device=self.device).reshape(-1, 1, 1, 1)
+        is_guided = bool((scale != 1.0).any())
+        ids = torch.tensor([time_ids], device=self.device, dtype=self.dtype)
+
+        def predicted(scaled: Tensor, timestep: Tensor, on: float) -> Tensor:
+            sample = torch.cat([scaled, condition * on], dim=1).to(self.dtype)
+            tokens = (embeddings * on).to(self.dtype)
+            return _first(
+                self.unet(sample[None], timestep, tokens[None], ids, return_dict=False)
+            )
+
+        def velocity(scaled: Tensor, timestep: Tensor) -> Tensor:
+            timestep = timestep.to(self.device)
+            guided = predicted(scaled, timestep, 1.0)
+            if not is_guided:
+                return guided
+            free = predicted(scaled, timestep, 0.0)
+            return free + scale * (guided - free)
+
+        with self.hardware.on_card(self.unet):
+            return denoised(latents.to(self.device), velocity, schedule)
+
+
+def _unet(folder: Path, hardware: Hardware) -> UNetSpatioTemporalConditionModel:
+    unet = _loaded(UNetSpatioTemporalConditionModel, folder, torch_dtype=hardware.dtype)
+    for block in (*unet.down_blocks, unet.mid_block, *unet.up_blocks):
+        block.register_forward_pre_hook(_each_its_own, with_kwargs=True)
+    return hardware.settled(unet)
+
+
+def _each_its_own(
+    block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Let each frame attend to its own embedding, as DepthCrafter was trained.
+
+    The stock UNet takes one embedding per film and hands all it is given to every frame:
+    [T, T, D] of T embeddings. Of these, each frame keeps the one with its own number.
+    """
+    tokens = kwargs.get("encoder_hidden_states")
+    if tokens is not None and tokens.shape[1] > 1:
+        own = tokens.diagonal(dim1=0, dim2=1).T.unsqueeze(1)
+        kwargs = {**kwargs, "encoder_hidden_states": own}
+    return args, kwargs
+
+
+def _levels(folder: Path) -> Levels:
+    try:
+        return Levels.of(json.loads((folder / "scheduler_config.json").read_text()))
+    except (OSError, ValueError) as error:
+        raise _corrupt(folder) from error
+
+
+def _loaded(kind: Any, folder: Path, **options: Any) -> Any:
+    """A network of the folder's weights, all of them, ready to infer."""
+    try:
+        network, report = kind.from_pretrained(
+            folder,
+            local_files_only=True,
+            use_safetensors=True,
+            output_loading_info=True,
+            **options,
+        )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise _corrupt(folder) from error
+    if report["missing_keys"] or report["mismatched_keys"]:
+        raise _corrupt(folder)
+    return network.eval().requires_grad_(False)
+
+
+def _corrupt(folder: Path) -> StereoSpotError:
+    return StereoSpotError(
+        ErrorCode.WEIGHTS_CORRUPT,
+        f"The weights in {folder} are missing or damaged; delete the folder and fetch "
+        "them again.",
+    )
+
+
+def _cat(parts: Iterable[Tensor]) -> Tensor:
+    return torch.cat(list(parts))
+
+
+def _first(outputs: tuple[Tensor, ...]) -> Tensor:
+    """The only film of a batch of one."""
+    return outputs[0][0]
+
+
+def _unit(signal: Tensor) -> Tensor:
+    return (signal.float() / 2.0 + 0.5).clamp(0.0, 1.0)
