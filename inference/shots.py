@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -17,6 +18,10 @@ UNLIKE = 0.08
 """Mean difference of two thumbnails, of 1, from which they are of different shots."""
 
 
+FLASH = 2
+"""Frames in a row that may look different, lit by a flash or damaged, within one shot."""
+
+
 class Frame(NamedTuple):
     planes: Tensor
     """[3, H, W] uint16, on the CPU: as decoded, half the size of floats."""
@@ -24,12 +29,31 @@ class Frame(NamedTuple):
 
 
 def in_shots(pictures: Iterable[Tensor]) -> Iterator[Frame]:
-    """Pictures [3, H, W] of 16 bits as frames that know where a shot begins."""
-    before: Tensor | None = None
+    """Pictures [3, H, W] of 16 bits as frames that know where a shot begins.
+
+    A shot begins where none of the FLASH + 1 frames from here on looks like any of as
+    many before. Reads FLASH frames ahead.
+    """
+    before: deque[Tensor] = deque(maxlen=FLASH + 1)
+    waiting: deque[tuple[Tensor, Tensor]] = deque()
+
+    def oldest() -> Frame:
+        begins_shot = _apart(before, [thumbnail for _, thumbnail in waiting])
+        planes, thumbnail = waiting.popleft()
+        before.append(thumbnail)
+        return Frame(planes, begins_shot)
+
     for planes in pictures:
-        now = _thumbnail(planes)
-        yield Frame(planes, before is None or _unlike(before, now) > UNLIKE)
-        before = now
+        waiting.append((planes, _thumbnail(planes)))
+        if len(waiting) > FLASH:
+            yield oldest()
+    while waiting:
+        yield oldest()
+
+
+def _apart(before: deque[Tensor], after: list[Tensor]) -> bool:
+    """Whether no thumbnail of the first is like one of the second, nearest first."""
+    return all(_unlike(a, b) > UNLIKE for a in reversed(before) for b in after)
 
 
 def _thumbnail(planes: Tensor) -> Tensor:

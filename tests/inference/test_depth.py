@@ -6,6 +6,7 @@ import torch
 from contract.modes import StereoSettings
 from inference.colour import sixteen_bits
 from inference.scene import views
+from inference.scenes import close_up
 from inference.shots import in_shots
 from inference.stages.depth import motion
 from inference.stages.depth.preview import Preview
@@ -54,6 +55,29 @@ def test_what_passes_the_camera_faster_is_nearer(scene):
     assert correlation(estimate, truth[10:11]) > correlation(
         without_motion, truth[10:11]
     )
+
+
+def test_a_head_is_nearer_than_its_wall_while_the_camera_rolls_and_zooms():
+    seen = [close_up(0.1 + n / 24, 192, 108, SETTINGS) for n in range(11)]
+    pictures = torch.stack([left for left, _, _ in seen])
+
+    estimate = estimated(pictures, range(5, 6))
+
+    small = Preview().look(seen[5][2].expand(1, 3, -1, -1))[:, :1]
+    assert estimate[small > 0.66].mean() > estimate[small < 0.15].mean() + 0.15
+
+
+def test_the_sky_lies_behind_what_stands_before_it_down_to_the_lower_edge():
+    sky = torch.tensor([0.45, 0.70, 0.85])[:, None, None].expand(3, 180, 320)
+    picture = sky.clone()
+    picture[:, :, 140:180] = torch.tensor([0.55, 0.30, 0.20])[:, None, None]
+
+    estimate = estimated(picture[None], range(1))
+
+    height, width = estimate.shape[-2:]
+    rows = estimate[0, 0, height // 3 :]
+    assert (rows[:, width // 2] > rows[:, width // 8] + 0.1).all()
+    assert rows[:, width // 8].max() < 0.4
 
 
 def test_inverse_depth_lies_between_0_and_1(scene):

@@ -72,7 +72,7 @@ class Preview:
         same_shot = ~cuts
         flow = motion.flow(luma[:-1], luma[1:])
         trust = trust_in(flow, luma) * same_shot[:, None, None, None]
-        parallax = flow - _mean(flow, trust)
+        parallax = flow - _turned(flow, trust)
         bearing = _bearing(parallax, trust, static[:-1], _nearby(same_shot, self.reach))
         cues = torch.cat([parallax * trust, trust], dim=1)
         cues = torch.cat(
@@ -95,13 +95,45 @@ def _static_cues(looks: Tensor, luma: Tensor) -> Tensor:
     warmth = looks[:, :1] - looks[:, 2:]
     detail = motion.texture(luma)
     cues = 0.10 * saturation + 0.12 * warmth + 0.10 * detail - 0.10 * luma
-    return (ground + motion.blur(cues, radius=2)).clamp(0.0, 1.0)
+    depth = (ground + motion.blur(cues, radius=2)).clamp(0.0, 1.0)
+    # Water is blue too, but as a rule not as bright and as plain.
+    sky = (3.0 * (-warmth - 0.1)).clamp(0.0, 1.0) * (1.0 - detail)
+    return depth * (1.0 - 0.8 * motion.blur(sky * luma.clamp(max=0.5) * 2.0, radius=2))
 
 
 def _mean(values: Tensor, weight: Tensor) -> Tensor:
     """Weighted mean over the picture, [N, C, 1, 1]."""
     total = (values * weight).sum(dim=(2, 3), keepdim=True)
     return total / weight.sum(dim=(2, 3), keepdim=True).clamp(min=1e-6)
+
+
+def _turned(flow: Tensor, trust: Tensor) -> Tensor:
+    """[N, 2, h, w]: the part of flow that says nothing of depth: pan, roll and zoom.
+
+    Roll is read off what moves up or down only: that the ground moves the faster sideways
+    the lower it is in the picture is no roll, but its depth.
+    """
+    height, width = flow.shape[-2:]
+    x = torch.arange(width, dtype=flow.dtype, device=flow.device)
+    y = torch.arange(height, dtype=flow.dtype, device=flow.device)[:, None]
+    place = torch.stack([x.expand(height, width), y.expand(height, width)])[None]
+    place = place - _mean(place, trust)
+    pan = _mean(flow, trust)
+    aside = flow - pan
+    square = _mean(place.square(), trust).clamp(min=1e-6)
+    zoom = _mean((aside * place).sum(dim=1, keepdim=True), trust) / square.sum(
+        dim=1, keepdim=True
+    )
+    roll = _mean(aside[:, 1:] * place[:, :1], trust) / square[:, :1]
+    across = torch.cat([-place[:, 1:], place[:, :1]], dim=1)
+    turned = zoom * place + roll * across
+    left, all_ = (
+        _mean(of.square(), trust).sum(dim=1, keepdim=True)
+        for of in (aside - turned, aside)
+    )
+    # Of what explains little, most is chance; of half of all motion, little.
+    share = (2.0 - 2.0 * left / all_.clamp(min=1e-6)).clamp(0.0, 1.0)
+    return pan + share * turned
 
 
 def _nearby(same_shot: Tensor, reach: int) -> Tensor:

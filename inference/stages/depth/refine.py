@@ -25,10 +25,10 @@ def refine(inverse_depth: Tensor, left: Tensor) -> Tensor:
     slope, offset = _linear_in(small, inverse_depth)
     slope = functional.interpolate(slope, guide.shape[-2:], mode="bilinear")
     offset = functional.interpolate(offset, guide.shape[-2:], mode="bilinear")
-    return _grown(slope.mul_(guide).add_(offset).clamp_(0.0, 1.0))
+    return widened(slope.mul_(guide).add_(offset).clamp_(0.0, 1.0))
 
 
-def _grown(inverse_depth: Tensor) -> Tensor:
+def widened(inverse_depth: Tensor) -> Tensor:
     """Near things wider by an edge's blur, so that it moves with them and leaves no line.
 
     That blur is a pixel or so at 640 columns, and grows with the size of the picture.

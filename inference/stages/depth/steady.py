@@ -10,6 +10,12 @@ from inference.stages.depth import motion
 MISSED = 0.04
 """Luma by which a pixel that was followed may have changed, and still be trusted."""
 
+UNFOLLOWED = 0.05
+"""Trust in a pixel that cannot be followed: enough where nothing else is there."""
+
+ROUNDS = 4
+"""Of the robust fit: its weights have settled by then."""
+
 ALIKE = 0.06
 """Luma by which one thing may differ in two frames, between noise and another thing."""
 
@@ -19,6 +25,34 @@ def trust_in(flow: Tensor, luma: Tensor) -> Tensor:
     a, b = luma[:-1], luma[1:]
     missed = motion.blur((motion.moved(b, flow) - a).abs())
     return motion.texture(a) * torch.exp(-(missed / MISSED).square())
+
+
+def links(raw: Tensor, flow: Tensor, trust: Tensor) -> Tensor:
+    """[L - 1, 2]: scale and offset that make of each raw depth the scale of the next.
+
+    `raw` [L, 1, h, w] is true up to a scale and an offset of each frame; where pixels
+    are followed both frames see the same distance. A scale is a ratio of deviations, not
+    a regression, whose slope is too small by the noise and would shrink along a chain.
+    Fitted again without what disagrees, by Cauchy's weights (Holland and Welsch 1977).
+    """
+    a, b = raw[:-1], motion.moved(raw[1:], flow)
+    trust = trust + UNFOLLOWED
+    weight = trust
+    for _ in range(ROUNDS):
+        total = weight.sum(dim=(1, 2, 3), keepdim=True)
+        here, there = (
+            (x * weight).sum(dim=(1, 2, 3), keepdim=True) / total for x in (a, b)
+        )
+        least = torch.finfo(raw.dtype).tiny ** 0.5
+        spread, wanted = (
+            ((x - middle).square() * weight).sum(dim=(1, 2, 3), keepdim=True) / total
+            for x, middle in ((a, here), (b, there))
+        )
+        scale = ((wanted + least) / (spread + least)).sqrt()
+        apart = (there + scale * (a - here) - b).abs()
+        usual = (apart * weight).sum(dim=(1, 2, 3), keepdim=True) / total
+        weight = trust / (1.0 + (apart / (2 * usual + least)).square())
+    return torch.cat([scale, there - scale * here], dim=1)[:, :, 0, 0]
 
 
 def along_motion(
