@@ -8,8 +8,13 @@ at large ones. Here nothing is weighed, so no disparity is too large.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+from importlib.util import find_spec
+
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 MAX_DROP = 1.0
 """Pixels of disparity by which a surface may fall from one column to the next.
@@ -21,73 +26,129 @@ width) would then be used up within 2 % of the width: that is an edge, not a sla
 NOWHERE = -1.0
 """Source column of a pixel on which nothing landed."""
 
+BESIDE = 4.0
+"""Columns beside the picture that are told apart: enough to see which links hold."""
+
+MARGIN = 5
+"""Columns of scratch on either side, for what lands beside the picture."""
+
+TORN = 1e-30
+"""Stretch noted for a link that does not hold."""
+
+BLOCK = 2**17
+"""Pixels warped at a time on a CPU: few enough for all their planes to stay in a cache."""
+
 
 def splat(left: Tensor, disparity: Tensor) -> tuple[Tensor, Tensor]:
-    """The right eye's view of what the left eye saw, and where it saw nothing."""
-    columns = _source_columns(disparity)
-    occluded = columns < 0
-    right = _sample(left, columns.clamp_(min=0.0)).masked_fill_(occluded, 0.0)
-    return right, occluded.to(left.dtype)
+    """The right eye's view of what the left eye saw, and where it saw nothing.
+
+    `left` [T, C, H, W] of any float dtype, or of 8 or 16 bits; `disparity` [T, 1, H, W]
+    in pixels, of any float dtype, on the same device. Back come the right eye, 0 where
+    nothing landed, and the occlusion mask [T, 1, H, W], 1 there and else 0, both of
+    left's dtype; reckoned in float32. Rows are warped each by itself.
+    """
+    if left.is_cuda and (kernel := _kernel()):
+        return kernel(left, disparity)
+    right, occluded = torch.empty_like(left), torch.empty_like(left[:, :1])
+    height, width = left.shape[-2:]
+    rows = height if left.is_cuda else max(1, BLOCK // width)
+    for frame in range(left.shape[0]):
+        for top in range(0, height, rows):
+            block = slice(top, top + rows)
+            columns = _source_columns(disparity[frame, 0, block].float())
+            is_open = columns.clamp(max=0.0).abs_()
+            right[frame, :, block] = _sampled(left[frame, :, block], columns, is_open)
+            occluded[frame, 0, block] = is_open
+    return right, occluded
+
+
+@cache
+def _kernel() -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None:
+    """The same in one launch, where there is Triton: it comes with torch for CUDA."""
+    if find_spec("triton") is None:
+        return None
+    from inference.stages.warp import kernel
+
+    return kernel.splat
 
 
 def _source_columns(disparity: Tensor) -> Tensor:
-    """The column of the left eye that each pixel of the right eye shows, or NOWHERE.
+    """The column of the left eye that each pixel [H, W] shows, or NOWHERE.
 
     Of two source columns that land on one pixel, the nearer one came further, from the
     right: `source = target + disparity`. So the greatest source column is the nearest,
     and one maximum, which no order of execution can change, is the whole z-test.
     """
-    width = disparity.shape[-1]
+    height, width = disparity.shape
     source = torch.arange(width, device=disparity.device, dtype=disparity.dtype)
-    # Beyond ± width everything has left the picture; the bound keeps indices small.
-    target = source - disparity.clamp(-2.0 * width, 2.0 * width)
-    stretch = target.diff(dim=-1)  # room from each pixel to its right neighbour
-    holds = (stretch > 0) & (stretch <= 1.0 + MAX_DROP)
-    torn = stretch > 1.0 + MAX_DROP
-    # A pixel between two tears lies on the blur of an edge, on neither surface. Alone in
-    # the open it would be a speck, so it is left out.
-    speck = torch.zeros_like(target, dtype=torch.bool)
-    speck[..., 1:-1] = torn[..., :-1] & torn[..., 1:]
-
+    target = (source - disparity).clamp_(-BESIDE, width - 1.0 + BESIDE)
+    columns = disparity.new_full((height, width + 2 * MARGIN), NOWHERE)
     first = target.ceil()
-    ahead = first - target  # from where the pixel lands to the first whole column
-    pace = torch.ones_like(target)
-    pace[..., :-1] = torch.where(holds, stretch, pace[..., :-1])
-    holds_right = _shifted(holds, before=0)
-    holds_left = _shifted(holds, before=1)
+    at = (first + MARGIN).long()
+    ahead = first.sub_(target)  # from where the pixel lands to the first whole column
 
-    columns = torch.full_like(disparity, NOWHERE)
-    reach = torch.where(holds_right, pace, 0.5)  # a torn end covers half a pixel
-    lands = (ahead <= reach) & ~speck
-    _land(
-        columns, lands, first, torch.where(holds_right, source + ahead / pace, source)
-    )
-    lands = holds_right & (ahead + 1.0 <= pace)
-    _land(columns, lands, first + 1.0, source + (ahead + 1.0) / pace)
-    lands = ~holds_left & ~speck & (ahead >= 0.5)
-    _land(columns, lands, first - 1.0, source.expand_as(target))
-    return columns
+    # From each pixel to its right neighbour, with the sign turned: `threshold_` keeps
+    # what is above a bound. The last pixel of a row has no such link.
+    shrink = torch.full_like(target, -TORN)
+    torch.sub(target[:, :-1], target[:, 1:], out=shrink[:, :-1])
+    torch.threshold_(shrink, _below(-1.0 - MAX_DROP), -TORN).clamp_(max=-TORN)
+    torn = (shrink == -TORN).flatten().nonzero()[:, 0]
+    ahead.view(-1)[torn] = 1.0  # too far for a torn link: its ends are landed below
 
-
-def _shifted(links: Tensor, *, before: int) -> Tensor:
-    """Links between W pixels, W - 1 of them, as one flag per pixel; the ends have none."""
-    return torch.nn.functional.pad(links, (before, 1 - before))
+    # A link that holds covers at most two whole columns, the second one further on.
+    for _ in range(2):
+        share = torch.threshold_(ahead / shrink, _below(-1.0), 2.0 * width)
+        columns.scatter_reduce_(-1, at, source - share, "amax")
+        ahead += 1.0
+        at += 1
+    _land_ends(columns, target.view(-1), torn)
+    return columns[:, MARGIN:-MARGIN]
 
 
-def _land(columns: Tensor, lands: Tensor, at: Tensor, source: Tensor) -> None:
-    """Note the source column at each place where it lands, unless a nearer one is there."""
-    width = columns.shape[-1]
-    index = at.clamp(0, width - 1).to(torch.int64)
-    seen = source.masked_fill(~lands | (at < 0) | (at >= width), NOWHERE)
-    columns.scatter_reduce_(-1, index, seen, "amax")
+def _below(bound: float) -> float:
+    """The float32 just below a negative bound."""
+    return bound * (1.0 + torch.finfo(torch.float32).eps)
 
 
-def _sample(left: Tensor, columns: Tensor) -> Tensor:
-    """The left eye at fractional columns of its rows, linearly between neighbours."""
-    floor = columns.floor()
-    share = columns - floor
-    index = floor.to(torch.int64)
-    beyond = (index + 1).clamp_(max=left.shape[-1] - 1)
-    shape = left.shape
-    here = left.gather(-1, index.expand(shape))
-    return here.lerp_(left.gather(-1, beyond.expand(shape)), share)
+def _land_ends(columns: Tensor, target: Tensor, torn: Tensor) -> None:
+    """The pixels on either side of torn links cover half a pixel of their own there.
+
+    `target` [H × W]; `torn` holds the numbers of pixels whose link to the next is torn.
+    """
+    width = columns.shape[-1] - 2 * MARGIN
+    begins = functional.pad(torn[:-1] + 1, (1, 0))  # rows are torn from one another
+    for ends, is_left in ((torn, False), (begins, True)):
+        ends = ends[~_are_specks(target, ends, width)]
+        lands = target[ends]
+        first = lands.ceil()
+        ahead = first - lands
+        at = ends.div(width, rounding_mode="floor")
+        at = at * columns.shape[-1] + first.long() + (MARGIN - is_left)
+        chosen = ahead >= 0.5 if is_left else ahead <= 0.5
+        source = (ends % width).to(columns.dtype)
+        columns.view(-1).scatter_reduce_(0, at[chosen], source[chosen], "amax")
+
+
+def _are_specks(target: Tensor, pixels: Tensor, width: int) -> Tensor:
+    """Whether pixels [N] lie between two jumps away from them.
+
+    Such a pixel is on the blur of an edge, on neither surface. Alone in the open it would
+    be a speck, so it is left out.
+    """
+    here, column = target[pixels], pixels % width
+    before = here - target[(pixels - 1).clamp_(min=0)]
+    after = target[(pixels + 1).clamp_(max=len(target) - 1)] - here
+    jumps = torch.minimum(before, after) > 1.0 + MAX_DROP
+    return jumps & (column > 0) & (column < width - 1)
+
+
+def _sampled(left: Tensor, columns: Tensor, is_open: Tensor) -> Tensor:
+    """The left eye [C, H, W] at fractional columns, linearly between neighbours."""
+    width = left.shape[-1]
+    floor = columns.clamp(0.0, max(0.0, width - 2.0)).floor_()
+    index = floor.long().expand(left.shape)
+    here = left.float()
+    beyond = here[..., min(1, width - 1) :].gather(-1, index)
+    right = here.gather(-1, index).lerp_(beyond, columns - floor)
+    right *= 1.0 - is_open
+    return right if left.is_floating_point() else right.add_(0.5).floor_()

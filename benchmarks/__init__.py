@@ -1,0 +1,1 @@
+"""What things cost, measured; README.md says what each figure means."""

@@ -1,0 +1,1 @@
+"""How good the right eye is: `make quality`. What is measured, and how: docs/quality.md."""
