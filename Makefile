@@ -9,6 +9,7 @@ VIDEO ?=
 SEED ?= 1
 FILMS ?= 20
 SEGMENTS ?= 20
+CLIPS ?=
 
 .PHONY: help
 help: ## Show this list
@@ -34,6 +35,10 @@ chaos: $(VENV)/dev ## Kill, double, drop and restart: SEED=1 FILMS=20 SEGMENTS=2
 .PHONY: canvas
 canvas: $(VENV)/dev ## Celery's own tests of chords, on SQS with our result backend
 	@$(BIN)/python -m tests.canvas
+
+.PHONY: quality
+quality: $(VENV)/run ## Measure the right eye of every engine; CLIPS=folder adds films
+	@HF_HUB_OFFLINE=1 $(BIN)/python -m benchmarks.quality $(if $(CLIPS),--clips "$(CLIPS)")
 
 .PHONY: check
 check: $(VENV)/dev ## Style, types, imports, migrations, Django's own checks
