@@ -59,6 +59,18 @@ class SegmentFrames(Payload):
         return self.start + self.pts[self.lead]
 
 
+class DepthFrames(Payload):
+    """The manifest of a depth segment object: the depth that a person brought.
+
+    Its frames are those of the segment, number by number; its clock is its own.
+    """
+
+    frames: SegmentFrames
+    is_full_range: bool
+    """Grey of `bits` goes from 0 to 2^bits - 1; otherwise from 16 to 235 of 255, as in
+    most films (ITU-R BT.709, 4.6)."""
+
+
 class HdrMetadata(Payload):
     """HDR10 side data, in the notation of x265's options of the same names."""
 

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from contract.errors import ErrorCode
-from contract.frames import Picture, SegmentFrames
+from contract.frames import DepthFrames, Picture, SegmentFrames
 from contract.modes import Engine, Payload, StereoMode, StereoSettings
 
 
@@ -18,6 +18,8 @@ class Conversion(Payload):
     engine: Engine = Engine.PREVIEW
     settings: StereoSettings = StereoSettings()
     frames: SegmentFrames
+    depth: DepthFrames | None = None
+    """Of the depth segment that takes the place of the engine's own estimate."""
     picture: Picture
     seed: NonNegativeInt = 0
 

@@ -2,7 +2,9 @@
 
 source bucket
     input/{job_id}/source.{ext}                                       browser, ingest
+    input/{job_id}/depth.{ext}                                                browser
     segments/{job_id}/{segment_index:05d}_{total_segments:05d}_{mode}.mp4       chunk
+    segments/{job_id}/{segment_index:05d}_{total_segments:05d}_depth.mp4        chunk
 result bucket
     jobs/{job_id}/segments/{segment_index}.mp4                              inference
     jobs/{job_id}/final.{ext}                                                  concat
@@ -25,10 +27,11 @@ MAX_SEGMENTS = 99_999
 _UUID = r"(?P<job_id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 _EXTENSION = r"(?P<extension>[a-z0-9]{1,8})"
 _SOURCE = re.compile(rf"input/{_UUID}/source\.{_EXTENSION}", re.ASCII)
+_DEPTH = re.compile(rf"input/{_UUID}/depth\.{_EXTENSION}", re.ASCII)
 _MODE = rf"(?P<mode>{'|'.join(StereoMode)})"
-_SEGMENT = re.compile(
-    rf"segments/{_UUID}/(?P<index>\d{{5}})_(?P<total>\d{{5}})_{_MODE}\.mp4", re.ASCII
-)
+_PLACE = rf"segments/{_UUID}/(?P<index>\d{{5}})_(?P<total>\d{{5}})"
+_SEGMENT = re.compile(rf"{_PLACE}_{_MODE}\.mp4", re.ASCII)
+_DEPTH_SEGMENT = re.compile(rf"{_PLACE}_depth\.mp4", re.ASCII)
 _STEREO_SEGMENT = re.compile(
     rf"jobs/{_UUID}/segments/(?P<index>0|[1-9]\d{{0,4}})\.mp4", re.ASCII
 )
@@ -50,6 +53,22 @@ class SourceKey:
 
 
 @dataclass(frozen=True, slots=True)
+class DepthKey:
+    """The depth video that a person brought beside the film."""
+
+    job_id: UUID
+    extension: str = "mp4"
+
+    def __str__(self) -> str:
+        return f"{sources_prefix(self.job_id)}depth.{_extension(self.extension)}"
+
+    @classmethod
+    def parse(cls, key: str) -> DepthKey | None:
+        match = _DEPTH.fullmatch(key)
+        return match and cls(UUID(match["job_id"]), match["extension"])
+
+
+@dataclass(frozen=True, slots=True)
 class SegmentKey:
     job_id: UUID
     index: int
@@ -57,22 +76,38 @@ class SegmentKey:
     mode: StereoMode
 
     def __str__(self) -> str:
-        if not 0 <= self.index < self.total <= MAX_SEGMENTS:
-            raise ValueError(f"segment {self.index} of {self.total} has no key")
-        return (
-            f"{segments_prefix(self.job_id)}"
-            f"{self.index:05d}_{self.total:05d}_{self.mode}.mp4"
-        )
+        return f"{_place(self.job_id, self.index, self.total)}_{self.mode}.mp4"
 
     @classmethod
     def parse(cls, key: str) -> SegmentKey | None:
         match = _SEGMENT.fullmatch(key)
-        if match is None:
+        if match is None or int(match["index"]) >= int(match["total"]):
             return None
-        index, total = int(match["index"]), int(match["total"])
-        if index >= total:
+        return cls(
+            UUID(match["job_id"]),
+            int(match["index"]),
+            int(match["total"]),
+            StereoMode(match["mode"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DepthSegmentKey:
+    """The depth of one segment, where a person brought the depth."""
+
+    job_id: UUID
+    index: int
+    total: int
+
+    def __str__(self) -> str:
+        return f"{_place(self.job_id, self.index, self.total)}_depth.mp4"
+
+    @classmethod
+    def parse(cls, key: str) -> DepthSegmentKey | None:
+        match = _DEPTH_SEGMENT.fullmatch(key)
+        if match is None or int(match["index"]) >= int(match["total"]):
             return None
-        return cls(UUID(match["job_id"]), index, total, StereoMode(match["mode"]))
+        return cls(UUID(match["job_id"]), int(match["index"]), int(match["total"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +160,12 @@ def results_prefix(job_id: UUID) -> str:
 def stereo_segments_prefix(job_id: UUID) -> str:
     """What inference wrote of a job, in the result bucket."""
     return f"jobs/{job_id}/segments/"
+
+
+def _place(job_id: UUID, index: int, total: int) -> str:
+    if not 0 <= index < total <= MAX_SEGMENTS:
+        raise ValueError(f"segment {index} of {total} has no key")
+    return f"{segments_prefix(job_id)}{index:05d}_{total:05d}"
 
 
 def _extension(extension: str) -> str:

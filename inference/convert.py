@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
+from contract.errors import ErrorCode, StereoSpotError
 from contract.invocation import Completed, Conversion
 from inference.encoder import writer
 from inference.frames import read_frames
 from inference.pipeline import Pipeline
+from inference.stages.depth.given import Given, fitted
 
 
 @torch.inference_mode()
@@ -23,18 +26,20 @@ def convert(
     *,
     pipeline: Pipeline,
     on_frames: Callable[[int], None],
+    depth: Path | None = None,
 ) -> Completed:
     """Make the stereo segment `target` of the segment object `source`.
 
-    `on_frames(n)` is called when n more frames were encoded; what it raises ends the
-    conversion. `target` is there when this returns, and nothing of it when it raises:
-    StereoSpotError for what can be said in a sentence (unreadable segment, disk full).
-    How many threads torch may use is for the owner of the process to say; one is best
-    where processes share cores.
+    `depth` is the depth segment object of `conversion.depth`. `on_frames(n)` is called
+    when n more frames were encoded; what it raises ends the conversion. `target` is there
+    when this returns, and nothing of it when it raises: StereoSpotError for what can be
+    said in a sentence (unreadable segment, disk full, out of memory).
+    How many threads torch may use is for the owner of the process to say.
     """
-    began = time.monotonic()
-    frames = conversion.frames
+    began, frames = time.monotonic(), conversion.frames
+    pipeline = _with_depth(pipeline, conversion, depth)
     with (
+        _enough_memory(conversion),
         closing(read_frames(source, frames, conversion.picture)) as decoded,
         writer(target, conversion) as write,
     ):
@@ -54,3 +59,28 @@ def convert(
         engine=conversion.engine,
         version=pipeline.version,
     )
+
+
+def _with_depth(
+    pipeline: Pipeline, conversion: Conversion, depth: Path | None
+) -> Pipeline:
+    if depth is None and conversion.depth is None:
+        return pipeline
+    if depth is None or conversion.depth is None:
+        raise ValueError("a depth segment and its manifest come together")
+    given = Given(depth, conversion.depth)
+    return replace(pipeline, depth=given, refine=fitted(pipeline.refine))
+
+
+@contextmanager
+def _enough_memory(conversion: Conversion) -> Iterator[None]:
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        picture = conversion.picture
+        raise StereoSpotError(
+            ErrorCode.OUT_OF_MEMORY,
+            f"Pictures of {picture.eye_width} × {picture.eye_height} pixels take more "
+            "memory than the graphics card has free: end what else uses it, or convert "
+            "a smaller film.",
+        ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -19,8 +20,9 @@ from av.video.stream import VideoStream
 from torch import Tensor
 
 from contract.errors import ErrorCode, StereoSpotError
-from contract.frames import Picture, SegmentFrames
+from contract.frames import DepthFrames, Picture, SegmentFrames
 from inference.colour import Colours, Planes
+from inference.grey import GreyReader
 
 log = logging.getLogger(__name__)
 
@@ -38,22 +40,41 @@ def read_frames(
     are dropped. Raises UNREADABLE_SEGMENT when too many are missing or broken, or one has another size.
     """
     colours = Colours(picture)
+    with _opened(source, "film") as (container, stream):
+        listed = _listed(_decoded(container, stream), frames, "film")
+        if picture.deinterlace:
+            listed = _deinterlaced(listed, stream)
+        for frame in listed:
+            planes = _upright(colours.planes(frame), picture)
+            yield torch.from_numpy(np.ascontiguousarray(planes))
+
+
+def read_depth(source: Path, depth: DepthFrames) -> Generator[Tensor]:
+    """The listed frames of a depth segment object, in order: inverse depth [1, 1, h, w]
+    in [0, 1], float32, which is the luma of the decoded picture.
+
+    Raises UNREADABLE_SEGMENT as `read_frames` does.
+    """
+    grey = GreyReader(is_full_range=depth.is_full_range)
+    with _opened(source, "depth video") as (container, stream):
+        decoded = _decoded(container, stream)
+        for frame in _listed(decoded, depth.frames, "depth video"):
+            yield grey.luma(frame)
+
+
+@contextmanager
+def _opened(source: Path, of: str) -> Iterator[tuple[InputContainer, VideoStream]]:
     try:
         # Without other protocols a crafted file cannot make us fetch what it points to.
         options = {"protocol_whitelist": "file"}
         with av.open(str(source), container_options=options) as container:
             if not container.streams.video:
-                raise _unreadable("has no video")
+                raise _unreadable("has no video", of)
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
-            listed = _listed(_decoded(container, stream), frames)
-            if picture.deinterlace:
-                listed = _deinterlaced(listed, stream)
-            for frame in listed:
-                planes = _upright(colours.planes(frame), picture)
-                yield torch.from_numpy(np.ascontiguousarray(planes))
+            yield container, stream
     except FFmpegError as error:
-        raise _unreadable(f"cannot be decoded: {error.strerror}") from error
+        raise _unreadable(f"cannot be decoded: {error.strerror}", of) from error
 
 
 def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
@@ -66,7 +87,7 @@ def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFr
 
 
 def _listed(
-    decoded: Iterable[VideoFrame], frames: SegmentFrames
+    decoded: Iterable[VideoFrame], frames: SegmentFrames, of: str
 ) -> Iterator[VideoFrame]:
     """The frames at the listed times; for a few damaged ones the one before stands in."""
     tick = frames.seconds_per_tick
@@ -75,13 +96,13 @@ def _listed(
     last: VideoFrame | None = None
     for frame in decoded:
         if frame.pts is None or frame.time_base is None:
-            raise _unreadable("has frames without timestamps")
+            raise _unreadable("has frames without timestamps", of)
         # A container's clock, if coarser, rounds by half of its own tick.
         tolerance = max(tick, frame.time_base) / 2
         shown = frame.pts * frame.time_base
         while found < len(frames.pts) and shown - frames.pts[found] * tick > tolerance:
             if damaged == 0:
-                raise _unreadable(f"lacks frame {found + 1} of {len(frames.pts)}")
+                raise _unreadable(f"lacks frame {found + 1} of {len(frames.pts)}", of)
             damaged -= 1
             yield last or frame
             found += 1
@@ -92,7 +113,7 @@ def _listed(
             last = frame
             found += 1
     if last is None or len(frames.pts) - found > damaged:
-        raise _unreadable(f"lacks frame {found + 1} of {len(frames.pts)}")
+        raise _unreadable(f"lacks frame {found + 1} of {len(frames.pts)}", of)
     yield from [last] * (len(frames.pts) - found)
 
 
@@ -122,10 +143,10 @@ def _upright(planes: Planes, picture: Picture) -> Planes:
     height, width = planes.shape[1:]
     even = np.pad(planes, ((0, 0), (0, height % 2), (0, width % 2)), mode="edge")
     if even.shape[1:] != (picture.eye_height, picture.eye_width):
-        raise _unreadable(f"holds a picture of {width} × {height} pixels")
+        raise _unreadable(f"holds a picture of {width} × {height} pixels", "film")
     return even
 
 
-def _unreadable(what: str) -> StereoSpotError:
-    message = f"A segment of the film {what}."
+def _unreadable(what: str, of: str) -> StereoSpotError:
+    message = f"A segment of the {of} {what}."
     return StereoSpotError(ErrorCode.UNREADABLE_SEGMENT, message)

@@ -13,7 +13,14 @@ from stereospot.environment import Environment
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted(
     path
-    for folder in ("contract", "stereospot", "apps", "workers", "inference")
+    for folder in (
+        "contract",
+        "stereospot",
+        "apps",
+        "workers",
+        "inference",
+        "benchmarks",
+    )
     for path in (ROOT / folder).rglob("*.py")
     if "migrations" not in path.parts
 )

@@ -34,6 +34,8 @@ class Request:
     mode: StereoMode
     engine: Engine
     settings: StereoSettings
+    depth: Path | None = None
+    """A depth video in place of the engine's own estimate."""
 
     @classmethod
     def checked(
@@ -45,37 +47,43 @@ class Request:
         engine: str,
         max_disparity: float,
         convergence: float,
+        depth: Path | None = None,
+        reference: bool = False,
     ) -> Request:
         """Raises `RefusedError`."""
         try:
             stereo = StereoSettings(
-                max_disparity=max_disparity, convergence=convergence
+                max_disparity=max_disparity,
+                convergence=convergence,
+                reference=reference,
             )
         except ValidationError as error:
             first = error.errors()[0]
             raise RefusedError(f"{first['loc'][0]}: {first['msg']}.") from error
-        if not storage.is_readable(source):
+        chosen = Engine(_one_of(engine, list(Engine), "engine"))
+        if reference and not chosen.has_reference:
+            published = ", ".join(each for each in Engine if each.has_reference)
             raise RefusedError(
-                f"{source} cannot be read: check the name and its rights."
+                f"No algorithm is published for the engine {chosen}: --reference goes "
+                f"with --engine {published}."
             )
-        _refuse_unwritable(target)
-        if target.exists() and target.samefile(source):
-            raise RefusedError("The target is the source: name another file.")
+        _refuse_files(target, source, *([] if depth is None else [depth]))
         return cls(
             source.resolve(),
             target,
             StereoMode(_one_of(mode, list(StereoMode), "mode")),
-            Engine(_one_of(engine, list(Engine), "engine")),
+            chosen,
             stereo,
+            depth and depth.resolve(),
         )
 
     @property
     def fingerprint(self) -> str:
-        """The same for the same file with the same settings."""
-        stat = self.source.stat()
+        """The same for the same files with the same settings."""
         facts = (
-            *(self.source, stat.st_size, stat.st_mtime_ns, self.mode, self.engine),
+            *(*_identity(self.source), self.mode, self.engine),
             self.settings.model_dump_json(),
+            *([] if self.depth is None else _identity(self.depth)),
         )
         return hashlib.sha256(repr(facts).encode()).hexdigest()
 
@@ -89,12 +97,16 @@ def begin(request: Request) -> Job:
         engine=request.engine,
         max_disparity=request.settings.max_disparity,
         convergence=request.settings.convergence,
+        reference=request.settings.reference,
         source_extension=source_extension(request.source.name),
+        depth_extension=source_extension(request.depth.name) if request.depth else "",
         fingerprint=request.fingerprint,
     )
     if job.status == Job.Status.CREATED:
         with storage.translated():
             storage.source().adopt(job.source_key, request.source)
+            if request.depth is not None and job.depth_key is not None:
+                storage.source().adopt(job.depth_key, request.depth)
         if ledger.start(job.pk):
             messages.send_stage(Job.objects.get(pk=job.pk))
     elif again := retrying.retry(job.pk):
@@ -138,6 +150,22 @@ def _known(request: Request) -> Job | None:
     if job is None or job.status != Job.Status.COMPLETED:
         return job
     return job if storage.size(storage.result(), job.final_key) else None
+
+
+def _identity(path: Path) -> tuple[object, ...]:
+    stat = path.stat()
+    return path, stat.st_size, stat.st_mtime_ns
+
+
+def _refuse_files(target: Path, *brought: Path) -> None:
+    """Raises `RefusedError` unless all that is brought can be read, and the target written."""
+    for path in brought:
+        if not storage.is_readable(path):
+            raise RefusedError(f"{path} cannot be read: check the name and its rights.")
+    _refuse_unwritable(target)
+    for path in brought:
+        if target.exists() and target.samefile(path):
+            raise RefusedError(f"The target is {path} itself: name another file.")
 
 
 def _refuse_unwritable(target: Path) -> None:

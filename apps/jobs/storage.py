@@ -23,7 +23,7 @@ from django.core.files.storage import FileSystemStorage, storages
 from storages.backends.s3 import S3Storage
 
 from contract.errors import ErrorCode, StereoSpotError
-from contract.keys import SourceKey, StereoSegmentKey
+from contract.keys import DepthKey, SourceKey, StereoSegmentKey
 
 EXPIRING_TAG = "stereo-spot-lifecycle=expire-segments"
 """Objects with it are only needed until the final is there; a bucket's lifecycle rule
@@ -214,6 +214,9 @@ def is_readable(path: Path) -> bool:
 def _missing(key: str) -> StereoSpotError:
     if SourceKey.parse(key):
         message = "The film's file is gone from the store; upload it again."
+        return StereoSpotError(ErrorCode.SOURCE_MISSING, message)
+    if DepthKey.parse(key):
+        message = "The depth video's file is gone from the store; upload it again."
         return StereoSpotError(ErrorCode.SOURCE_MISSING, message)
     message = "A part of the work is gone from the store; Retry makes it again."
     return StereoSpotError(ErrorCode.OBJECT_MISSING, message)

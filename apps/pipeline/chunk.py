@@ -1,39 +1,43 @@
 """Source → segments: probe it, plan where to cut, write the segment objects.
 
+Where a person brought depth, it is cut at the same frames, into objects of its own.
 A stranger's file is only ever parsed in the sandbox.
 """
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import structlog
 from django.conf import settings
 
 from apps.jobs import ledger, storage
+from apps.jobs.ledger import Cut
 from apps.jobs.models import Job
 from apps.pipeline.leases import Lease, LeaseLostError, recorded
+from apps.pipeline.media.depth import PreparedDepth, prepare_depth, split_depth
 from apps.pipeline.media.film import picture_for
+from apps.pipeline.media.plan import Span
 from apps.pipeline.media.prepare import Prepared, Wishes, prepare, split_prepared
 from apps.pipeline.media.probe import Limits, probe
 from apps.pipeline.media.sandbox import Allowance, Sandbox
-from contract.frames import SegmentFrames
-from contract.keys import SegmentKey, segments_prefix
+from contract.errors import Blame, ErrorCode, StereoSpotError
+from contract.frames import DepthFrames, SegmentFrames
+from contract.keys import DepthSegmentKey, SegmentKey, segments_prefix
 from contract.modes import StereoMode
 
 log = structlog.get_logger(__name__)
 
 
-def chunk(job: Job, lease: Lease) -> list[SegmentFrames]:
+def chunk(job: Job, lease: Lease) -> list[Cut]:
     """The manifests of the segment objects, which are in the store afterwards.
 
     Raises `StereoSpotError`, after which no segment object is left, and
     whatever `lease.check` does.
     """
-    limits = Limits(
-        bytes=settings.MAX_SOURCE_BYTES, seconds=settings.MAX_SOURCE_SECONDS
-    )
+    limits = _limits()
     wishes = Wishes(target_seconds=settings.SEGMENT_SECONDS)
     sandbox = Sandbox(Allowance(seconds=settings.SANDBOX_SECONDS), lease.check)
     with (
@@ -44,31 +48,89 @@ def chunk(job: Job, lease: Lease) -> list[SegmentFrames]:
         lease.check()
         film = sandbox.call(probe, source, limits)
         prepared = sandbox.call(prepare, source, film, folder, wishes)
-        total = len(prepared.spans)
-        log.info("film planned", segments=total, codec=film.codec)
-        picture = picture_for(film, StereoMode(job.mode))
-        facts = film.model_dump(mode="json")
-        plan = (job, facts, picture, film.extension, total)
-        if not recorded(lambda: ledger.record_plan(*plan)):
-            raise LeaseLostError
-        return _write_segments(job, sandbox, prepared, folder)
+        with _prepared_depth(job, sandbox, prepared.spans) as depth:
+            total = len(prepared.spans)
+            log.info("film planned", segments=total, codec=film.codec)
+            picture = picture_for(film, StereoMode(job.mode))
+            facts = film.model_dump(mode="json")
+            plan = (job, facts, picture, film.extension, total)
+            if not recorded(lambda: ledger.record_plan(*plan)):
+                raise LeaseLostError
+            return _write_segments(job, sandbox, prepared, depth, folder)
+
+
+@contextmanager
+def _prepared_depth(
+    job: Job, sandbox: Sandbox, spans: list[Span]
+) -> Iterator[PreparedDepth | None]:
+    """The depth video that came with the film, checked and ready to be cut."""
+    if job.depth_key is None:
+        yield None
+        return
+    with (
+        storage.source().local(job.depth_key) as source,
+        storage.temporary_dir() as folder,
+    ):
+        with _told_of_depth():
+            depth = sandbox.call(prepare_depth, source, _limits(), folder, spans)
+        yield depth
 
 
 def _write_segments(
-    job: Job, sandbox: Sandbox, prepared: Prepared, folder: Path
-) -> list[SegmentFrames]:
+    job: Job,
+    sandbox: Sandbox,
+    prepared: Prepared,
+    depth: PreparedDepth | None,
+    folder: Path,
+) -> list[Cut]:
     """Put each segment object into the store as soon as it is cut."""
-    mode, total = StereoMode(job.mode), len(prepared.spans)
-    frames = []
     try:
-        with closing(sandbox.iterate(split_prepared, prepared, folder)) as parts:
-            for index, path, manifest in parts:
-                key = str(SegmentKey(job.pk, index, total, mode))
-                storage.source().put(key, path)
-                frames.append(manifest)
+        frames = list(_film_segments(job, sandbox, prepared, folder))
+        if depth is None:
+            return [Cut(manifest) for manifest in frames]
+        depths = _depth_segments(job, sandbox, depth, folder, len(frames))
+        return [Cut(*pair) for pair in zip(frames, depths, strict=True)]
     except Exception:
         # Whoever took the job over meanwhile writes the same keys.
         if recorded(lambda: ledger.renew_stage(job)):
             storage.source().delete_prefix(segments_prefix(job.pk))
         raise
-    return frames
+
+
+def _film_segments(
+    job: Job, sandbox: Sandbox, prepared: Prepared, folder: Path
+) -> Iterator[SegmentFrames]:
+    mode, total = StereoMode(job.mode), len(prepared.spans)
+    with closing(sandbox.iterate(split_prepared, prepared, folder)) as parts:
+        for index, path, manifest in parts:
+            storage.source().put(str(SegmentKey(job.pk, index, total, mode)), path)
+            yield manifest
+
+
+def _depth_segments(
+    job: Job, sandbox: Sandbox, depth: PreparedDepth, folder: Path, total: int
+) -> Iterator[DepthFrames]:
+    with (
+        _told_of_depth(),
+        closing(sandbox.iterate(split_depth, depth, folder)) as parts,
+    ):
+        for index, path, manifest in parts:
+            storage.source().put(str(DepthSegmentKey(job.pk, index, total)), path)
+            yield manifest
+
+
+@contextmanager
+def _told_of_depth() -> Iterator[None]:
+    """What is wrong with a film is here wrong with the depth video."""
+    try:
+        yield
+    except StereoSpotError as error:
+        code = error.code
+        if code.blame is not Blame.USER or code is ErrorCode.DEPTH_UNUSABLE:
+            raise
+        told = f"The depth video cannot be used. {error.message}"
+        raise StereoSpotError(ErrorCode.DEPTH_UNUSABLE, told) from error
+
+
+def _limits() -> Limits:
+    return Limits(bytes=settings.MAX_SOURCE_BYTES, seconds=settings.MAX_SOURCE_SECONDS)

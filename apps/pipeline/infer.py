@@ -9,8 +9,9 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from apps.jobs import ledger, storage
 from apps.jobs.models import Segment
@@ -21,6 +22,13 @@ from contract.modes import Engine, StereoMode
 
 if TYPE_CHECKING:
     from inference.pipeline import Pipeline
+
+
+class Sources(NamedTuple):
+    """The objects that a stereo segment is made from, as files."""
+
+    film: Path
+    depth: Path | None
 
 
 class SegmentClaim:
@@ -64,29 +72,41 @@ def infer(claim: SegmentClaim, lease: Lease) -> Completed:
     conversion = _conversion(segment)
     with (
         storage.translated(),
-        storage.source().local(segment.source_key) as source,
+        storage.source().local(segment.source_key) as film,
+        _local(segment.depth_key) as depth,
         storage.temporary_dir() as folder,
     ):
         target = folder / "stereo.mp4"
-        completed = _convert(conversion, source, target, on_frames)
+        completed = _convert(conversion, Sources(film, depth), target, on_frames)
         verify_segment(target, conversion.frames, conversion.picture, conversion.mode)
         lease.check()
         storage.result().put(segment.stereo_key, target)
     return completed
 
 
+def _local(key: str | None) -> AbstractContextManager[Path | None]:
+    return nullcontext() if key is None else storage.source().local(key)
+
+
 def _convert(
     conversion: Conversion,
-    source: Path,
+    sources: Sources,
     target: Path,
     on_frames: Callable[[int], None],
 ) -> Completed:
     from inference.convert import convert
     from inference.process import give_back_memory
 
-    engine = pipeline(conversion.engine)
+    engine = pipeline(conversion.engine, reference=conversion.settings.reference)
     try:
-        return convert(conversion, source, target, pipeline=engine, on_frames=on_frames)
+        return convert(
+            conversion,
+            sources.film,
+            target,
+            pipeline=engine,
+            on_frames=on_frames,
+            depth=sources.depth,
+        )
     finally:
         give_back_memory()
 
@@ -98,6 +118,7 @@ def _conversion(segment: Segment) -> Conversion:
         engine=Engine(job.engine),
         settings=job.settings,
         frames=segment.get_frames(),
+        depth=segment.get_depth(),
         picture=job.get_picture(),
         # The same for each attempt, so that a retry gives the same film.
         seed=(job.pk.int + segment.index) % 2**31,
@@ -105,10 +126,10 @@ def _conversion(segment: Segment) -> Conversion:
 
 
 @functools.cache
-def pipeline(engine: Engine) -> Pipeline:
+def pipeline(engine: Engine, *, reference: bool) -> Pipeline:
     """Loaded once per process: weights, where an engine has any."""
     from inference import process
     from inference.engines import pipeline_for
 
     process.settle()
-    return pipeline_for(engine)
+    return pipeline_for(engine, reference=reference)

@@ -26,7 +26,7 @@ def retry(job_id: UUID) -> Job | None:
         if segment.status == Segment.Status.DONE and segment not in done
     }
     uncut = any(
-        segment.source_key not in cut
+        not segment.cut_keys <= cut
         for segment in segments
         if segment.index in lost or segment.status != Segment.Status.DONE
     )

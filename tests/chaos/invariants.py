@@ -30,7 +30,14 @@ from apps.jobs import storage
 from apps.jobs.models import Event, Job, Segment
 from apps.pipeline.models import Chord
 from contract.errors import Blame, ErrorCode
-from contract.keys import FinalKey, SegmentKey, SourceKey, StereoSegmentKey
+from contract.keys import (
+    DepthKey,
+    DepthSegmentKey,
+    FinalKey,
+    SegmentKey,
+    SourceKey,
+    StereoSegmentKey,
+)
 from tests.chaos.films import shade
 from tests.chaos.journal import Entry
 from tests.chaos.violations import Violation
@@ -163,13 +170,14 @@ def orphans() -> Iterator[Violation]:
 
 
 def _is_wanted(key: str, jobs: dict[str, Job]) -> bool:
-    parsers = (SourceKey, SegmentKey, StereoSegmentKey, FinalKey)
+    inputs = (SourceKey, DepthKey, SegmentKey, DepthSegmentKey)
+    parsers = (*inputs, StereoSegmentKey, FinalKey)
     found = next((found for p in parsers if (found := p.parse(key))), None)
     job = jobs.get(str(found.job_id)) if found else None
     if found is None or job is None or job.status == "deleted":
         return False
     match found:
-        case SourceKey():
+        case SourceKey() | DepthKey():
             return True
         case FinalKey():
             return job.status == "completed" and key == job.final_key

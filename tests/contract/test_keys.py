@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from contract.keys import (
     MAX_SEGMENTS,
+    DepthKey,
+    DepthSegmentKey,
     FinalKey,
     SegmentKey,
     SourceKey,
@@ -16,6 +18,14 @@ from contract.keys import (
 from contract.modes import StereoMode
 
 JOB = UUID("12345678-1234-4234-8234-123456789abc")
+KINDS = (
+    SourceKey,
+    DepthKey,
+    SegmentKey,
+    DepthSegmentKey,
+    StereoSegmentKey,
+    FinalKey,
+)
 indexes = st.integers(min_value=0, max_value=MAX_SEGMENTS - 1)
 
 
@@ -26,6 +36,8 @@ def test_keys_are_spelled_as_agreed():
         str(SegmentKey(JOB, 7, 120, StereoMode.SBS))
         == f"segments/{JOB}/00007_00120_sbs.mp4"
     )
+    assert str(DepthKey(JOB, "mkv")) == f"input/{JOB}/depth.mkv"
+    assert str(DepthSegmentKey(JOB, 7, 120)) == f"segments/{JOB}/00007_00120_depth.mp4"
     assert str(StereoSegmentKey(JOB, 7)) == f"jobs/{JOB}/segments/7.mp4"
     assert str(FinalKey(JOB)) == f"jobs/{JOB}/final.mp4"
 
@@ -35,11 +47,13 @@ def test_what_is_built_is_parsed_to_the_same(job_id, a, b, mode):
     index, total = min(a, b), max(a, b) + 1
     for key in (
         SourceKey(job_id, "webm"),
+        DepthKey(job_id, "webm"),
         SegmentKey(job_id, index, total, mode),
+        DepthSegmentKey(job_id, index, total),
         StereoSegmentKey(job_id, index),
         FinalKey(job_id, "mkv"),
     ):
-        assert type(key).parse(str(key)) == key
+        assert [kind.parse(str(key)) for kind in KINDS if kind.parse(str(key))] == [key]
 
 
 @given(st.uuids(), indexes, indexes)
@@ -53,7 +67,7 @@ def test_listing_order_is_playing_order(job_id, a, b):
 
 @given(st.text())
 def test_no_text_whatever_makes_a_parser_raise(text):
-    for kind in (SourceKey, SegmentKey, StereoSegmentKey, FinalKey):
+    for kind in KINDS:
         parsed = kind.parse(text)
         assert parsed is None or str(parsed) == text
 
@@ -72,6 +86,19 @@ def test_no_text_whatever_makes_a_parser_raise(text):
 )
 def test_what_is_almost_the_key_of_a_segment_is_none(key):
     assert SegmentKey.parse(key) is None
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        f"segments/{JOB}/00007_00007_depth.mp4",
+        f"segments/{JOB}/00007_00120_depth.mkv",
+        f"segments/{JOB}/00007_00120_sbs.mp4",
+        f"segments/{JOB}/00007_00120_depth.mp4\n",
+    ],
+)
+def test_what_is_almost_the_key_of_a_depth_segment_is_none(key):
+    assert DepthSegmentKey.parse(key) is None
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import weakref
 from contextlib import contextmanager
+from dataclasses import replace
 
 import av
 import pytest
 import torch
 
+from contract.errors import ErrorCode, StereoSpotError
 from contract.modes import Engine, StereoMode
 from inference.convert import convert
 from inference.encoder import writer
@@ -167,3 +169,23 @@ def test_no_more_frames_are_held_than_a_window_and_its_context(tmp_path, monkeyp
     run(asked, source, tmp_path / "made.mp4")
 
     assert WINDOW < most <= 2 * WINDOW + Preview().context + 2
+
+
+def test_a_card_without_enough_memory_is_said_and_leaves_no_file(tmp_path):
+    source = film(tmp_path / "film.mp4", VARIABLE)
+    (tmp_path / "made").mkdir()
+
+    def full(left, disparity):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    with pytest.raises(StereoSpotError, match="64 × 48 pixels take more") as told:
+        convert(
+            conversion(manifest(VARIABLE)),
+            source,
+            tmp_path / "made" / "made.mp4",
+            pipeline=replace(PIPELINE, splat=full),
+            on_frames=lambda count: None,
+        )
+
+    assert told.value.code is ErrorCode.OUT_OF_MEMORY
+    assert list((tmp_path / "made").iterdir()) == []

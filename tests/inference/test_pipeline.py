@@ -5,9 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract.modes import Engine, StereoMode, StereoSettings
+from contract.modes import StereoMode, StereoSettings
 from inference.colour import sixteen_bits, unit
-from inference.engines import pipeline_for
 from inference.pipeline import Pipeline, disparity_px
 
 
@@ -77,8 +76,3 @@ def test_no_shift_is_larger_than_the_largest(inverse_depth, convergence, max_dis
     shift = disparity_px(torch.tensor(inverse_depth), settings, 1920)
 
     assert abs(float(shift)) <= max_disparity / 100 * 1920 * (1 + 1e-6)
-
-
-@pytest.mark.parametrize("engine", Engine)
-def test_every_engine_has_a_pipeline_and_a_version(engine):
-    assert pipeline_for(engine).version.startswith(engine)

@@ -10,7 +10,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils.timezone import now
 
 from apps.jobs import ledger
-from apps.jobs.ledger import Refused
+from apps.jobs.ledger import Cut, Refused
 from apps.jobs.models import Event, Job, Segment
 from contract.errors import ErrorCode, StereoSpotError
 from tests.concurrency import at_once
@@ -83,7 +83,7 @@ def test_the_late_plan_of_a_lost_worker_changes_nothing(chunking, picture, frame
     ledger.claim_stage(chunking.pk, Job.Status.CHUNKING)
 
     assert ledger.record_plan(lost, {}, picture, "mp4", 1) is False
-    assert ledger.finish_chunk(lost, [frames]) is False
+    assert ledger.finish_chunk(lost, [Cut(frames)]) is False
     assert Segment.objects.count() == 0
 
 
@@ -93,7 +93,7 @@ def test_segments_and_their_total_exist_when_chunking_is_complete(
     job = ledger.claim_stage(chunking.pk, Job.Status.CHUNKING)
     ledger.record_plan(job, {"codec": "h264"}, picture, "mkv", 2)
 
-    assert ledger.finish_chunk(job, [frames, frames]) is True
+    assert ledger.finish_chunk(job, [Cut(frames), Cut(frames)]) is True
 
     job.refresh_from_db()
     assert (job.status, job.total_segments) == (Job.Status.CHUNKED, 2)
@@ -104,9 +104,9 @@ def test_segments_and_their_total_exist_when_chunking_is_complete(
 def test_a_cutter_that_lost_the_answer_gets_it_again(chunking, picture, frames):
     job = ledger.claim_stage(chunking.pk, Job.Status.CHUNKING)
     ledger.record_plan(job, {}, picture, "mp4", 1)
-    ledger.finish_chunk(job, [frames])
+    ledger.finish_chunk(job, [Cut(frames)])
 
-    assert ledger.finish_chunk(job, [frames]) is True
+    assert ledger.finish_chunk(job, [Cut(frames)]) is True
     assert Segment.objects.count() == 1
 
 

@@ -9,7 +9,8 @@ from django.test import Client
 
 from apps.jobs import storage
 from apps.jobs.models import Event, Job
-from contract.modes import StereoMode
+from apps.jobs.views.upload import OnDisk
+from contract.modes import Engine, StereoMode
 
 URL = "/jobs/new/"
 
@@ -32,7 +33,13 @@ def wish(
     name: str = "Rain.MP4", content: bytes = b"film", **fields
 ) -> dict[str, object]:
     """A form filled in as it should be, but for `fields`."""
-    form = {"mode": "sbs", "max_disparity": "2", "convergence": "0.5", "title": ""}
+    form = {
+        "mode": "sbs",
+        "engine": "preview",
+        "max_disparity": "2",
+        "convergence": "0.5",
+        "title": "",
+    }
     return {"file": SimpleUploadedFile(name, content), **form, **fields}
 
 
@@ -48,7 +55,64 @@ def test_the_page_says_the_limits_before_anything_is_chosen(client, alice, setti
     page = client.get(URL).text
 
     assert "At most 8.4 GB and 3 hours" in page
-    assert page.count('type="radio"') == len(StereoMode)
+    assert page.count('name="mode"') == len(StereoMode)
+
+
+def test_the_page_offers_every_engine_with_its_licence(client, alice):
+    client.force_login(alice)
+
+    page = client.get(URL).text
+
+    assert page.count('name="engine"') == len(Engine)
+    assert page.count("research only") == 1
+    assert page.count("free for any use") == 2
+    assert "(Apache-2.0)" in page
+
+
+@pytest.mark.parametrize("engine", Engine)
+def test_the_engine_that_was_chosen_is_the_job_s(client, alice, sent, commits, engine):
+    client.force_login(alice)
+
+    with commits():
+        response = client.post(URL, wish(engine=engine.value))
+
+    job = Job.objects.get()
+    assert (job.engine, job.reference, job.depth_key) == (engine, False, None)
+    assert job.get_engine_display() in client.get(response["Location"]).text
+
+
+def test_a_depth_video_ends_in_the_store_beside_its_film(
+    client, alice, sent, commits, own_store
+):
+    client.force_login(alice)
+
+    with commits():
+        response = client.post(
+            URL, wish(depth=SimpleUploadedFile("Tiefe 雨.MKV", b"grey"))
+        )
+
+    job = Job.objects.get()
+    assert job.depth_key == f"input/{job.pk}/depth.mkv"
+    with (
+        storage.source().local(job.source_key) as film,
+        storage.source().local(job.depth_key) as depth,
+    ):
+        assert (film.read_bytes(), depth.read_bytes()) == (b"film", b"grey")
+        assert set(everything_in(own_store)) == {film, depth}
+    page = client.get(response["Location"]).text
+    assert "depth brought" in page
+    assert "the depth video you brought" in page
+
+
+def test_a_depth_video_over_the_limit_is_refused(client, alice, settings, own_store):
+    settings.MAX_SOURCE_BYTES = 4
+    client.force_login(alice)
+
+    response = client.post(URL, wish(depth=SimpleUploadedFile("d.mkv", b"black")))
+
+    assert response.status_code == 422
+    assert "The file has 5 bytes, and at most 4 bytes are accepted." in response.text
+    assert (Job.objects.count(), everything_in(own_store)) == (0, [])
 
 
 def test_a_film_ends_in_the_store_and_has_itself_cut(
@@ -127,6 +191,9 @@ def test_a_title_that_was_given_is_kept(client, alice, sent, commits):
         ({"file": SimpleUploadedFile("a.mp4", b"")}, "The file is empty"),
         ({"mode": "hologram"}, "There is no such mode"),
         ({"mode": ""}, "Choose a mode."),
+        ({"engine": "magic"}, "There is no such engine"),
+        ({"engine": ""}, "Choose an engine."),
+        ({"depth": SimpleUploadedFile("a.mkv", b"")}, "choose another one, or none"),
         ({"max_disparity": "11"}, "less than or equal to 10"),
         ({"max_disparity": "-1"}, "greater than or equal to 0"),
         ({"max_disparity": "nan"}, "Enter a number"),
@@ -208,6 +275,25 @@ def test_a_disk_that_fills_up_during_the_upload_is_said(
     assert response.status_code == 422
     assert "is full" in response.text
     assert everything_in(own_store) == []
+
+
+def test_a_disk_that_fills_up_with_the_depth_video_keeps_no_film_either(
+    client, alice, own_store, monkeypatch
+):
+    receive = OnDisk.receive_data_chunk
+
+    def full(handler, data, start):
+        if handler.field_name == "depth":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return receive(handler, data, start)
+
+    monkeypatch.setattr(OnDisk, "receive_data_chunk", full)
+    client.force_login(alice)
+
+    response = client.post(URL, wish(depth=SimpleUploadedFile("d.mkv", b"grey")))
+
+    assert response.status_code == 422
+    assert (Job.objects.count(), everything_in(own_store)) == (0, [])
 
 
 def test_a_queue_that_does_not_answer_costs_no_film(

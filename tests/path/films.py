@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
+from numpy.typing import NDArray
 
 from apps.pipeline.media.tools import find_ffmpeg
 from inference.scene import render
@@ -60,6 +63,15 @@ def facts(path: Path) -> Facts:
         (p - pts[0]) * base for p in pts if p is not None and pts[0] is not None
     )
     return Facts(times, _sound(path), size)
+
+
+def eyes(path: Path) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Grey pictures of the left and the right eye, which lie side by side."""
+    with av.open(str(path)) as container:
+        for frame in container.decode(video=0):
+            grey = frame.to_ndarray(format="gray").astype(np.float64)
+            left, right = np.split(grey, 2, axis=1)
+            yield left, right
 
 
 def _sound(path: Path) -> tuple[tuple[str, ...], ...]:

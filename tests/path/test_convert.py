@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from stereospot.embedded import Services, free_port
-from tests.path.films import facts, small_film, sound_only
+from tests.depths import depth_video
+from tests.path.films import eyes, facts, small_film, sound_only
 from tests.path.stack import Machine
 
 
@@ -147,6 +149,13 @@ def test_a_film_of_one_frame_comes_out_as_one_frame(machine, tmp_path):
         (["FILM", "OUT", "--mode", "cube"], "Unknown mode 'cube'"),
         (["FILM", "OUT", "--engine", "magic"], "Unknown engine 'magic'"),
         (["FILM", "OUT", "--max-disparity", "50"], "max_disparity"),
+        (
+            ["FILM", "OUT", "--engine", "fast", "--reference"],
+            "No algorithm is published for the engine fast: --reference goes with "
+            "--engine stereocrafter.",
+        ),
+        (["FILM", "OUT", "--depth", "/nowhere/depth.mkv"], "cannot be read"),
+        (["FILM", "FILM", "--depth", "FILM"], "name another file"),
         (["/nowhere/film.mp4", "OUT"], "cannot be read"),
         (["FILM", "/nowhere/out.mp4"], "cannot be written"),
         (["FILM", "/proc/out.mp4"], "cannot be written"),
@@ -165,6 +174,36 @@ def test_a_request_that_cannot_be_met_is_refused_before_anything_starts(
     assert says in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "data" / "postgres").exists()
+
+
+def test_a_film_is_converted_by_the_depth_that_came_with_it(machine, film, tmp_path):
+    flat = depth_video(tmp_path / "flat.mkv", 72, size=(96, 54), is_flat=True)
+
+    done = machine.run(
+        *("convert", str(film), str(tmp_path / "out.mp4"), "--depth", str(flat)),
+        *("--convergence", "0.5", "--max-disparity", "4"),
+    )
+
+    assert done.returncode == 0, done.stderr + machine.logs()
+    assert facts(tmp_path / "out.mp4").times == facts(film).times
+    # All of it lies in the screen plane, so both eyes see the same but for the codec.
+    for left, right in eyes(tmp_path / "out.mp4"):
+        assert np.abs(left - right).mean() < 3
+
+
+def test_too_few_pictures_of_depth_get_one_clear_line(machine, film, tmp_path):
+    short = depth_video(tmp_path / "short.mkv", 71)
+
+    done = machine.run(
+        *("convert", str(film), str(tmp_path / "out.mp4"), "--depth", str(short))
+    )
+
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1] == (
+        "CommandError: A walk – 東京.mp4: The film has 72 frames and its depth video "
+        "71 frames: each frame needs its own depth. [depth-unusable]"
+    )
+    assert not (tmp_path / "out.mp4").exists()
 
 
 def test_two_machines_in_one_work_side_by_side_without_an_ffmpeg(film, tmp_path):

@@ -45,7 +45,7 @@ class SegmentInline(ReadOnly, admin.TabularInline[Segment, Job]):
     ordering = ("index",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Segment]:
-        return super().get_queryset(request).defer("frames")
+        return super().get_queryset(request).defer("frames", "depth")
 
 
 class EventInline(ReadOnly, admin.TabularInline[Event, Job]):
@@ -95,6 +95,7 @@ class JobAdmin(ReadOnly, admin.ModelAdmin[Job]):
         "title",
         "mode",
         "engine",
+        "reference",
         "max_disparity",
         "convergence",
         "status",
@@ -110,6 +111,7 @@ class JobAdmin(ReadOnly, admin.ModelAdmin[Job]):
         "finished_at",
         "tidy_at",
         "source_key",
+        "depth_key",
         "final_key",
         "film",
         "picture",

@@ -19,6 +19,7 @@ from apps.jobs.ledger.segments import (
     renew_segment,
 )
 from apps.jobs.ledger.stages import (
+    Cut,
     claim_stage,
     fail_stage,
     finish_chunk,
@@ -40,6 +41,7 @@ from apps.jobs.ledger.upkeep import (
 
 __all__ = [
     "DELIVERY",
+    "Cut",
     "Refused",
     "Retry",
     "abandon",

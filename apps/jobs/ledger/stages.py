@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import transaction
@@ -13,9 +13,17 @@ from apps.jobs.ledger import rows
 from apps.jobs.ledger.rows import DELIVERY, Refused, Retry
 from apps.jobs.models import Job, Segment
 from contract.errors import ErrorCode, StereoSpotError
-from contract.frames import Picture, SegmentFrames
+from contract.frames import DepthFrames, Picture, SegmentFrames
 
 LOST_WORKER = "The worker that had it stopped answering."
+
+
+class Cut(NamedTuple):
+    """The manifests of the objects that one segment is made from."""
+
+    frames: SegmentFrames
+    depth: DepthFrames | None = None
+    """Of its depth, where a person brought depth."""
 
 
 @transaction.atomic
@@ -65,7 +73,7 @@ def record_plan(
 
 
 @transaction.atomic
-def finish_chunk(job: Job, frames: Sequence[SegmentFrames]) -> bool:
+def finish_chunk(job: Job, cuts: Sequence[Cut]) -> bool:
     """Every segment object is there; True for the caller who should send infer.
 
     Asked again, because the answer was lost, it is the same.
@@ -82,15 +90,16 @@ def finish_chunk(job: Job, frames: Sequence[SegmentFrames]) -> bool:
             Segment(
                 job=job,
                 index=index,
-                frames=manifest.model_dump(mode="json"),
-                frame_count=len(manifest.core),
+                frames=cut.frames.model_dump(mode="json"),
+                depth=cut.depth and cut.depth.model_dump(mode="json"),
+                frame_count=len(cut.frames.core),
                 notify_at=now() + DELIVERY,
             )
-            for index, manifest in enumerate(frames)
+            for index, cut in enumerate(cuts)
         ),
         batch_size=200,
     )
-    count = len(frames)
+    count = len(cuts)
     rows.note(job.pk, "chunked", f"{count} segment{'' if count == 1 else 's'}")
     return rows.move(job.pk, [Job.Status.CHUNKING], Job.Status.CHUNKED)
 

@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from django.urls import reverse
 
 from contract.frames import Picture
-from contract.keys import FinalKey, SourceKey
+from contract.keys import DepthKey, FinalKey, SourceKey
 from contract.modes import Engine, StereoMode, StereoSettings
 
 MODE_CHOICES = [
@@ -22,8 +22,11 @@ MODE_CHOICES = [
     (StereoMode.HALF_TAB.value, "Half top and bottom"),
     (StereoMode.ANAGLYPH.value, "Red-cyan anaglyph"),
 ]
-ENGINE_CHOICES = [(Engine.PREVIEW.value, "Preview")]
-
+ENGINE_CHOICES = [
+    (Engine.PREVIEW.value, "Preview"),
+    (Engine.FAST.value, "Fast"),
+    (Engine.STEREOCRAFTER.value, "StereoCrafter"),
+]
 
 STATUSES = [
     "created",
@@ -70,7 +73,11 @@ class Job(models.Model):
     convergence = models.FloatField(
         default=0.5, validators=[MinValueValidator(0), MaxValueValidator(1)]
     )
+    reference = models.BooleanField(default=False)
+    """Follow the engine's published algorithm (`StereoSettings.reference`)."""
     source_extension = models.CharField(max_length=8, default="mp4")
+    depth_extension = models.CharField(max_length=8, blank=True)
+    """Of the depth video that came with the film; empty: the engine estimates depth."""
     fingerprint = models.CharField(max_length=64, blank=True)
     """Of a local source file and the settings: the same command goes on with the same job."""
 
@@ -141,6 +148,11 @@ class Job(models.Model):
                 condition=Q(max_disparity__range=(0, 10), convergence__range=(0, 1)),
             ),
             models.CheckConstraint(
+                name="job_reference_only_where_there_is_one",
+                condition=Q(reference=False)
+                | Q(engine__in=[engine for engine in Engine if engine.has_reference]),
+            ),
+            models.CheckConstraint(
                 name="job_finished_at_iff_over",
                 condition=Q(status__in=OVER, finished_at__isnull=False)
                 | (~Q(status__in=OVER) & Q(finished_at=None)),
@@ -184,12 +196,21 @@ class Job(models.Model):
     @property
     def settings(self) -> StereoSettings:
         return StereoSettings(
-            max_disparity=self.max_disparity, convergence=self.convergence
+            max_disparity=self.max_disparity,
+            convergence=self.convergence,
+            reference=self.reference,
         )
 
     @property
     def source_key(self) -> str:
         return str(SourceKey(self.id, self.source_extension))
+
+    @property
+    def depth_key(self) -> str | None:
+        """Of the depth video that came with the film, if one did."""
+        if not self.depth_extension:
+            return None
+        return str(DepthKey(self.id, self.depth_extension))
 
     @property
     def final_key(self) -> str:

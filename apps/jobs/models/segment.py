@@ -6,8 +6,8 @@ from django.db import models
 from django.db.models import Q
 
 from apps.jobs.models.job import Job
-from contract.frames import SegmentFrames
-from contract.keys import SegmentKey, StereoSegmentKey
+from contract.frames import DepthFrames, SegmentFrames
+from contract.keys import DepthSegmentKey, SegmentKey, StereoSegmentKey
 from contract.modes import StereoMode
 
 
@@ -24,6 +24,9 @@ class Segment(models.Model):
     index = models.PositiveIntegerField()
     frames = models.JSONField(editable=False)
     """Its manifest (`contract.frames.SegmentFrames`)."""
+    depth = models.JSONField(null=True, editable=False)
+    """The manifest of its depth (`contract.frames.DepthFrames`), where a person brought
+    depth."""
     frame_count = models.PositiveIntegerField()
     status = models.CharField(max_length=8, choices=Status, default=Status.PENDING)
     attempt = models.PositiveIntegerField(default=0)
@@ -93,8 +96,24 @@ class Segment(models.Model):
         )
 
     @property
+    def depth_key(self) -> str | None:
+        """Of its depth's object, if it has one; needs `job`, as above."""
+        if self.depth is None:
+            return None
+        total = self.job.total_segments or 0
+        return str(DepthSegmentKey(self.job_id, self.index, total))
+
+    @property
+    def cut_keys(self) -> set[str]:
+        """Of the objects that chunk made for it."""
+        return {key for key in (self.source_key, self.depth_key) if key}
+
+    @property
     def stereo_key(self) -> str:
         return str(StereoSegmentKey(self.job_id, self.index))
 
     def get_frames(self) -> SegmentFrames:
         return SegmentFrames.model_validate(self.frames)
+
+    def get_depth(self) -> DepthFrames | None:
+        return self.depth and DepthFrames.model_validate(self.depth)

@@ -8,6 +8,7 @@ The way of a film, one module per step; every step works on local paths.
     plan        which frames make which segment
     mezzanine   a lossless copy, where packets cannot be copied
     prepare     the four above in their order
+    depth       the last two for a depth video that came with the film
     split       segment objects: stream copies, cut at clean entry points
     join        stereo segments and the source's other streams, into the final
     verify      what we were given and what we made

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,16 +48,29 @@ def prepare(source: Path, film: Film, directory: Path, wishes: Wishes) -> Prepar
 
     Raises StereoSpotError.
     """
+
+    def spans_of(path: Path, index: Index) -> list[Span]:
+        return _spans(path, film, index, wishes)
+
+    return prepare_spans(source, film, directory, spans_of, wishes.most_extra)
+
+
+def prepare_spans(
+    source: Path,
+    film: Film,
+    directory: Path,
+    spans_of: Callable[[Path, Index], list[Span]],
+    most_extra: float,
+) -> Prepared:
+    """`prepare` for spans that are asked for once the index is there."""
     index = build_index(source)
     if index.fault is None and object_format(source) is not None:
-        spans = _spans(source, film, index, wishes)
-        extra = extra_bytes(index, packet_ranges(index, spans))
-        if extra <= wishes.most_extra:
+        spans = spans_of(source, index)
+        if extra_bytes(index, packet_ranges(index, spans)) <= most_extra:
             return _prepared(source, index, spans, directory)
     mezzanine = make_mezzanine(source, film, directory)
     index = build_index(mezzanine)
-    spans = _spans(mezzanine, film, index, wishes)
-    return _prepared(mezzanine, index, spans, directory)
+    return _prepared(mezzanine, index, spans_of(mezzanine, index), directory)
 
 
 def split_prepared(

@@ -44,7 +44,18 @@ class Command(BaseCommand):
         parser.add_argument("source", type=Path, metavar="SRC")
         parser.add_argument("target", type=Path, metavar="DST", help="file or folder")
         parser.add_argument("--mode", default="sbs", help=", ".join(StereoMode))
-        parser.add_argument("--engine", default="preview", help=", ".join(Engine))
+        parser.add_argument("--engine", default="preview", help=_engines())
+        parser.add_argument(
+            "--reference",
+            action="store_true",
+            help="as the engine's authors published it, to compare by",
+        )
+        parser.add_argument(
+            "--depth",
+            type=Path,
+            metavar="VIDEO",
+            help="your own depth: a grey picture for each frame, the brighter the nearer",
+        )
         parser.add_argument(
             "--max-disparity", type=float, default=2.0, help="percent of width, 0–10"
         )
@@ -62,6 +73,8 @@ class Command(BaseCommand):
                 engine=options["engine"],
                 max_disparity=options["max_disparity"],
                 convergence=options["convergence"],
+                depth=options["depth"],
+                reference=options["reference"],
             )
             self._convert(request)
         except (EmbeddedError, KeepsDyingError, local.RefusedError) as error:
@@ -114,6 +127,10 @@ class Command(BaseCommand):
         target = local.deliver(job, request)
         seconds = ((job.finished_at or job.created_at) - job.created_at).total_seconds()
         self.stdout.write(f"{target} ({seconds:.0f} s)")
+
+
+def _engines() -> str:
+    return ", ".join(f"{engine} ({engine.licence.summary})" for engine in Engine)
 
 
 @contextlib.contextmanager

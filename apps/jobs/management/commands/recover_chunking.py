@@ -78,7 +78,7 @@ def _looked_after(job: Job) -> str:
     with storage.translated():
         there = storage.source().keys(segments_prefix(job.pk))
     undone = job.segments.exclude(status=Segment.Status.DONE).select_related("job")
-    missing = sum(segment.source_key not in there for segment in undone)
+    missing = sum(not segment.cut_keys <= there for segment in undone)
     if not missing:
         return "nothing is missing."
     again = ledger.recut(job.pk)
