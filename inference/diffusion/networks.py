@@ -8,7 +8,6 @@ embeddings  [T, D]              of the image encoder (CLIP), one for each frame
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import torch
 from diffusers import (
     AutoencoderKLTemporalDecoder,
+    EulerDiscreteScheduler,
     UNetSpatioTemporalConditionModel,
 )
 from safetensors import SafetensorError
@@ -25,7 +25,7 @@ from transformers import CLIPVisionModelWithProjection
 
 from contract.errors import ErrorCode, StereoSpotError
 from inference.diffusion.clip import normalised
-from inference.diffusion.sampler import Levels, Schedule, denoised
+from inference.diffusion.sampler import denoised, scheduler_in
 from inference.hardware import Hardware
 
 CPU = Hardware(torch.device("cpu"), torch.float32)
@@ -39,7 +39,8 @@ class Networks:
     vae: AutoencoderKLTemporalDecoder
     image_encoder: CLIPVisionModelWithProjection
     unet: UNetSpatioTemporalConditionModel
-    levels: Levels
+    scheduler: EulerDiscreteScheduler
+    """As it came with the weights; `schedule` gives one for each run."""
     hardware: Hardware
     """Where they compute, and where all they give lies. It is float32, as is what they
     take, whatever they compute in."""
@@ -79,7 +80,7 @@ class Networks:
             hardware.settled(vae),
             hardware.settled(encoder),
             _unet(unet, hardware),
-            _levels(base / "scheduler"),
+            _scheduler(base / "scheduler"),
             hardware,
         )
 
@@ -95,8 +96,11 @@ class Networks:
     def dtype(self) -> torch.dtype:
         return self.hardware.dtype
 
-    def schedule(self, steps: int) -> Schedule:
-        return self.levels.schedule(steps)
+    def schedule(self, steps: int) -> EulerDiscreteScheduler:
+        """Noise levels (`sigmas`) and `timesteps` for one run, which it counts."""
+        scheduler = EulerDiscreteScheduler.from_config(self.scheduler.config)
+        scheduler.set_timesteps(steps)
+        return scheduler
 
     def encode(
         self, pixels: Tensor, *, noise: Tensor | None = None, batch: int = 8
@@ -145,10 +149,10 @@ class Networks:
         embeddings: Tensor,
         *,
         time_ids: TimeIds,
-        schedule: Schedule,
+        steps: int,
         guidance: Tensor | float = 1.0,
     ) -> Tensor:
-        """Latents [T, 4, h, w] of those at the schedule's highest noise level.
+        """Latents [T, 4, h, w] of those at the highest noise level, in so many steps.
 
         `condition` [T, C, h, w] is laid beside them; `embeddings` are one for each frame
         [T, D] or one for all [1, D]. `guidance`, for all frames or each [T], is how far to
@@ -177,7 +181,7 @@ class Networks:
             return free + scale * (guided - free)
 
         with self.hardware.on_card(self.unet):
-            return denoised(latents.to(self.device), velocity, schedule)
+            return denoised(latents.to(self.device), velocity, self.schedule(steps))
 
 
 def _unet(folder: Path, hardware: Hardware) -> UNetSpatioTemporalConditionModel:
@@ -202,10 +206,10 @@ def _each_its_own(
     return args, kwargs
 
 
-def _levels(folder: Path) -> Levels:
+def _scheduler(folder: Path) -> EulerDiscreteScheduler:
     try:
-        return Levels.of(json.loads((folder / "scheduler_config.json").read_text()))
-    except (OSError, ValueError) as error:
+        return scheduler_in(folder)
+    except (OSError, ValueError, KeyError) as error:
         raise _corrupt(folder) from error
 
 

@@ -57,7 +57,7 @@ def depth_latents(
     `draw` gives the noise [n, 4, h/8, w/8] of the first window; the others use it again.
     """
     schedule = networks.schedule(recipe.steps)
-    highest = float(schedule.sigmas[0])
+    highest, beginning = float(schedule.sigmas[0]), float(schedule.init_noise_sigma)
     noise = before = torch.empty(0)
     for window in spans(conditions, size=recipe.window, overlap=recipe.overlap):
         frames = len(window)
@@ -66,8 +66,8 @@ def depth_latents(
             noise = draw((frames, *shown.shape[1:])).to(shown.device)
             before = noise[:0]
         shared = len(before)
-        start = noise[:frames] * schedule.start
-        start[:shared] = before + start[:shared] / schedule.start * highest
+        start = noise[:frames] * beginning
+        start[:shared] = before + start[:shared] / beginning * highest
         made = networks.denoise(
             start,
             shown,
@@ -77,7 +77,7 @@ def depth_latents(
                 recipe.motion_bucket,
                 recipe.augmentation,
             ),
-            schedule=schedule,
+            steps=recipe.steps,
             guidance=recipe.guidance,
         )
         made[:shared] = _faded(before, made[:shared])

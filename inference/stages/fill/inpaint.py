@@ -93,9 +93,9 @@ def _latents(
         ],
         dim=1,
     )
-    schedule = networks.schedule(recipe.steps)
+    beginning = networks.schedule(recipe.steps).init_noise_sigma
     return networks.denoise(
-        draw((frames, 4, height // LATENT, width // LATENT)) * schedule.start,
+        draw((frames, 4, height // LATENT, width // LATENT)) * beginning,
         condition,
         networks.embed(warped[:1]),
         time_ids=(
@@ -103,7 +103,7 @@ def _latents(
             recipe.motion_bucket,
             recipe.augmentation,
         ),
-        schedule=schedule,
+        steps=recipe.steps,
         guidance=torch.linspace(*recipe.guidance, frames),
     )
 

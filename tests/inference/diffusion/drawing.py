@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from inference.diffusion.sampler import Schedule
 from inference.stages.fill import View
 
 INVENTED = 0.5
@@ -37,8 +37,8 @@ class Drawing:
         """Latent masks of each."""
         self.guidance: list[Tensor] = []
 
-    def schedule(self, steps: int) -> Schedule:
-        return Schedule(torch.zeros(steps + 1), torch.zeros(steps), start=1.0)
+    def schedule(self, steps: int) -> SimpleNamespace:
+        return SimpleNamespace(init_noise_sigma=1.0)
 
     def encode(self, pixels: Tensor, *, noise: Tensor | None = None) -> Tensor:
         if self.room is not None and pixels[0, 0].numel() > self.room:

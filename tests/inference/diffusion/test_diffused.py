@@ -73,7 +73,7 @@ def test_the_network_is_told_the_published_numbers(depth_networks):
     facts = told.windows[0][3]
     assert facts["time_ids"] == (7, 127, 0.02)
     assert facts["guidance"] == 1.0
-    assert len(facts["schedule"].timesteps) == 5
+    assert facts["steps"] == 5
 
 
 def at_once(networks, pixels, grain, noise, recipe):
@@ -85,20 +85,22 @@ def at_once(networks, pixels, grain, noise, recipe):
     batch = recipe.encode_frames
     shown = networks.encode(pixels, noise=recipe.augmentation * grain, batch=batch)
     embedded = networks.embed(pixels, batch=batch)
-    rolled = noise * schedule.start
+    rolled = noise * schedule.init_noise_sigma
     out = torch.empty(0, 4, *shown.shape[-2:])
     for start in range(0, frames - shared, size - shared):
         stop = min(start + size, frames)
         begun = rolled[: stop - start].clone()
         rolled = torch.cat([rolled[size - shared :], rolled[: size - shared]])
         if start:
-            begun[:shared] = out[-shared:] + begun[:shared] / schedule.start * 700.0
+            begun[:shared] = (
+                out[-shared:] + begun[:shared] / schedule.init_noise_sigma * 700.0
+            )
         made = networks.denoise(
             begun,
             shown[start:stop],
             embedded[start:stop],
             time_ids=(7.0, 127.0, recipe.augmentation),
-            schedule=schedule,
+            steps=recipe.steps,
             guidance=recipe.guidance,
         )
         if start:

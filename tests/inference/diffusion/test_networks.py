@@ -93,7 +93,7 @@ def test_the_schedule_is_the_published_one(depth_networks):
     schedule = depth_networks.schedule(5)
     published = [700, 134.854, 15.59, 0.6781, 0.002, 0]
     assert schedule.sigmas.tolist() == pytest.approx(published, rel=1e-4)
-    assert schedule.start == pytest.approx(700.000714)
+    assert float(schedule.init_noise_sigma) == pytest.approx(700.000714)
     assert float(schedule.timesteps[0]) == pytest.approx(1.6378, abs=1e-4)
     eight = depth_networks.schedule(8).timesteps.tolist()
     assert eight[-3:] == pytest.approx([0.0387, -0.5823, -1.5537], abs=1e-4)
@@ -102,14 +102,11 @@ def test_the_schedule_is_the_published_one(depth_networks):
 @torch.inference_mode()
 def test_each_frame_attends_to_its_own_embedding(depth_networks):
     """Equal frames with unequal embeddings differ, and by their own embedding."""
-    schedule = depth_networks.schedule(1)
     still = torch.ones(3, 4, 8, 8)
     embeddings = torch.randn(3, 32, generator=torch.Generator().manual_seed(1))
 
     def made(shown):
-        return depth_networks.denoise(
-            still * 700, still, shown, time_ids=IDS, schedule=schedule
-        )
+        return depth_networks.denoise(still * 700, still, shown, time_ids=IDS, steps=1)
 
     changed = embeddings.clone()
     changed[2] = -changed[2]
@@ -129,7 +126,7 @@ def test_without_guidance_the_unet_runs_once_a_step(depth_networks, guidance, pa
         torch.zeros(2, 4, 8, 8),
         torch.zeros(2, 32),
         time_ids=IDS,
-        schedule=depth_networks.schedule(5),
+        steps=5,
         guidance=guidance,
     )
     hook.remove()
@@ -141,15 +138,15 @@ def test_guidance_goes_past_what_the_condition_says(depth_networks):
     dice = torch.Generator().manual_seed(2)
     noise, shown = (torch.randn(2, 4, 8, 8, generator=dice) for _ in range(2))
     embeddings = torch.randn(2, 32, generator=dice)
-    schedule = depth_networks.schedule(1)
+    beginning = depth_networks.schedule(1).init_noise_sigma
 
     def made(on, guidance):
         return depth_networks.denoise(
-            noise * schedule.start,
+            noise * beginning,
             shown * on,
             embeddings * on,
             time_ids=IDS,
-            schedule=schedule,
+            steps=1,
             guidance=guidance,
         )
 
@@ -224,7 +221,7 @@ def test_half_precision_encodes_in_single(weights):
         half.encode(pixels),
         half.embed(pixels),
         time_ids=IDS,
-        schedule=half.schedule(2),
+        steps=2,
     )
     assert latents.dtype == torch.float32
     assert latents.isfinite().all()

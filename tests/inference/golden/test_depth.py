@@ -165,7 +165,9 @@ def test_schedule_is_the_published_one(golden, networks):
         assert schedule.timesteps.tolist() == pytest.approx(
             facts["timesteps"], abs=1e-6
         )
-        assert schedule.start == pytest.approx(facts["init_noise_sigma"], rel=1e-7)
+        assert float(schedule.init_noise_sigma) == pytest.approx(
+            facts["init_noise_sigma"], rel=1e-7
+        )
 
 
 def test_depth_at_another_size_is_the_published_one(golden, run, networks):
