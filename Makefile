@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--constraint constraints.txt
 MODE ?= sbs
+ENGINE ?= preview
 VIDEO ?=
 SEED ?= 1
 FILMS ?= 20
@@ -16,9 +17,10 @@ help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
 
 .PHONY: demo
-demo: $(VENV)/run $(if $(VIDEO),,demo/sample.mp4) ## Convert VIDEO=film.mp4 (or a rendered scene) in MODE=sbs
+demo: $(VENV)/run $(if $(VIDEO),,demo/sample.mp4) ## Convert VIDEO=film.mp4 (or a rendered scene) in MODE=sbs with ENGINE=preview
 	@mkdir -p demo
-	@$(BIN)/python manage.py convert "$(or $(VIDEO),demo/sample.mp4)" demo --mode "$(MODE)"
+	@$(BIN)/python manage.py convert "$(or $(VIDEO),demo/sample.mp4)" demo \
+		--mode "$(MODE)" --engine "$(ENGINE)"
 
 .PHONY: run
 run: $(VENV)/run ## The whole stack at http://localhost:8000
