@@ -147,8 +147,9 @@ LATE_WRITER_SECONDS = 3 * 3600
 SHUTDOWN_GRACE_SECONDS = env.shutdown_grace_seconds
 MAX_ATTEMPTS = 3
 """Attempts of one segment (or of one stage of a job) before the job fails."""
-RETRY_PAUSES = (5, 30)
-"""Seconds before the second and the third attempt."""
+RETRY_PAUSES = (15, 120)
+"""Seconds before the second and the third attempt: a store or a network may be away for two
+minutes."""
 
 # --- Storage ----------------------------------------------------------------------
 
