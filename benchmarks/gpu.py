@@ -1,7 +1,8 @@
-"""The stereocrafter engine with random weights, stage by stage: `python -m benchmarks.gpu`.
+"""The engines with random weights, stage by stage: `python -m benchmarks.gpu`.
 
 Ours against the published arithmetic, which is the same code with other numbers: two UNet
-passes a step, whole pictures decoded at once, every tile run. `--tiny` runs all of it with
+passes a step (of the fill in one batch), whole pictures decoded at once, every tile run,
+depth enlarged and no more. Beside them `fast`, without stages. `--tiny` runs all of it with
 tiny networks on any machine, to prove the script; its figures mean nothing.
 """
 
@@ -14,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any, TypeVar
@@ -23,15 +25,25 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.networks import BASE, DEPTH, STEREO, save_networks
+from benchmarks.networks import (
+    BASE,
+    DEPTH,
+    SINGLE,
+    STEREO,
+    save_networks,
+    save_single,
+)
 from benchmarks.splat import scene
 from contract.modes import StereoMode, StereoSettings
 from inference.diffusion.networks import Networks
 from inference.hardware import Hardware
 from inference.pipeline import Pipeline
 from inference.stages.depth import recipe as depth_recipe
+from inference.stages.depth.anything import DepthAnything
 from inference.stages.depth.depthcrafter import DepthCrafter
+from inference.stages.depth.refine import enlarged, refine
 from inference.stages.fill import recipe as fill_recipe
+from inference.stages.fill.push_pull import push_pull
 from inference.stages.fill.stereocrafter import StereoCrafter
 from inference.stages.warp import splat as warp
 from inference.stages.warp.published import published_splat
@@ -115,14 +127,35 @@ def run_pipeline(
     depths = depth_recipe.DEFAULT if ours else depth_recipe.REFERENCE
     fills = fill_recipe.DEFAULT if ours else fill_recipe.REFERENCE
     pipeline = Pipeline(
-        DepthCrafter(depth, depths),
-        StereoCrafter(stereo, fills),
+        depth=DepthCrafter(depth, depths),
+        fill=StereoCrafter(stereo, fills),
         version="benchmark",
+        refine=refine if ours else enlarged,
         splat=clock.timed("splat", warp.splat if ours else published_splat),
         device=str(clock.device),
     )
     unets = {id(depth.unet): "depth", id(stereo.unet): "fill"}
-    with networks_timed(clock, unets), clock.of("whole"):
+    with networks_timed(clock, unets):
+        run(pipeline, clock, size, frames)
+    return clock
+
+
+def run_fast(single: DepthAnything, size: tuple[int, int], frames: int) -> Clock:
+    """Likewise for the engine `fast`; only `splat` and `whole`."""
+    clock = Clock(single.device)
+    pipeline = Pipeline(
+        depth=single,
+        fill=push_pull,
+        version="benchmark",
+        splat=clock.timed("splat", warp.splat),
+        device=str(clock.device),
+    )
+    run(pipeline, clock, size, frames)
+    return clock
+
+
+def run(pipeline: Pipeline, clock: Clock, size: tuple[int, int], frames: int) -> None:
+    with clock.of("whole"):
         for _ in pipeline(
             film(frames, *size),
             own=range(frames),
@@ -131,7 +164,6 @@ def run_pipeline(
             seed=1,
         ):
             pass
-    return clock
 
 
 def report(clock: Clock, frames: int) -> None:
@@ -210,17 +242,23 @@ def main() -> None:
         save_networks(weights, tiny=options.tiny, device=str(device))
         depth = Networks.load(weights / BASE, weights / DEPTH, hardware=hardware)
         stereo = depth.with_unet(weights / STEREO)
+        save_single(weights, tiny=options.tiny)
+        single = DepthAnything.load(weights / SINGLE, hardware)
     for text in sizes:
         width, height = (int(side) for side in text.split("x"))
         print(f"## {width} × {height}\n")
         run_splats(device, (height, width))
-        for name, is_ours in (("ours", True), ("as published", False)):
+        given = (height, width), options.frames
+        ways: dict[str, Callable[[], Clock]] = {
+            "ours": partial(run_pipeline, depth, stereo, *given, ours=True),
+            "as published": partial(run_pipeline, depth, stereo, *given, ours=False),
+            "fast": partial(run_fast, single, *given),
+        }
+        for name, way in ways.items():
             for _ in range(2):  # the first one compiles and warms up
                 if is_card:
                     torch.cuda.reset_peak_memory_stats(device)
-                clock = run_pipeline(
-                    depth, stereo, (height, width), options.frames, ours=is_ours
-                )
+                clock = way()
             print(f"{name}: ", end="")
             report(clock, options.frames)
 

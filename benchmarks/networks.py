@@ -12,9 +12,15 @@ from diffusers import (
     UNetSpatioTemporalConditionModel,
 )
 from torch import nn
-from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+from transformers import (
+    CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
+    DepthAnythingConfig,
+    DepthAnythingForDepthEstimation,
+    Dinov2Config,
+)
 
-BASE, DEPTH, STEREO = "svd", "depth", "stereo"
+BASE, DEPTH, STEREO, SINGLE = "svd", "depth", "stereo", "single"
 
 # The UNet's and the scheduler's defaults in diffusers are those of SVD.
 TINY_UNET = {
@@ -43,6 +49,19 @@ TINY_CLIP = {
     "num_attention_heads": 2,
     "patch_size": 56,
     "projection_dim": 32,
+}
+DINO = {"hidden_size": 384, "num_hidden_layers": 12, "num_attention_heads": 6}
+TINY_DINO = {"hidden_size": 8, "num_hidden_layers": 12, "num_attention_heads": 2}
+HEAD: dict[str, Any] = {
+    "reassemble_hidden_size": 384,
+    "neck_hidden_sizes": [48, 96, 192, 384],
+    "fusion_hidden_size": 64,
+}
+TINY_HEAD: dict[str, Any] = {
+    "reassemble_hidden_size": 8,
+    "neck_hidden_sizes": [4, 4, 8, 8],
+    "fusion_hidden_size": 4,
+    "head_hidden_size": 4,
 }
 SCHEDULER = {
     "beta_start": 0.00085,
@@ -78,6 +97,21 @@ def save_networks(folder: Path, *, tiny: bool, device: str) -> None:
                 in_channels=channels, **(TINY_UNET if tiny else {})
             )
             _save(unet, folder / name)
+
+
+def save_single(folder: Path, *, tiny: bool) -> None:
+    """The folder SINGLE: Depth Anything V2 Small, 0.1 GB."""
+    backbone = Dinov2Config(
+        **(TINY_DINO if tiny else DINO),
+        image_size=518,
+        patch_size=14,
+        out_features=["stage3", "stage6", "stage9", "stage12"],
+        reshape_hidden_states=False,
+    )
+    config = DepthAnythingConfig(
+        backbone_config=backbone, **(TINY_HEAD if tiny else HEAD)
+    )
+    DepthAnythingForDepthEstimation(config).save_pretrained(folder / SINGLE)
 
 
 def _save(network: nn.Module, folder: Path, **options: Any) -> None:

@@ -71,10 +71,22 @@ class Engine(StrEnum):
         return _LICENCES[self]
 
     @property
+    def seconds_per_megapixel(self) -> float:
+        """Of work for a million pixels of one eye in one frame: see docs/engines.md."""
+        return _SECONDS_PER_MEGAPIXEL[self]
+
+    @property
     def has_reference(self) -> bool:
         """A published algorithm exists that `StereoSettings.reference` can follow."""
         return self is Engine.STEREOCRAFTER
 
+
+_SECONDS_PER_MEGAPIXEL = {
+    Engine.PREVIEW: 0.3,
+    Engine.FAST: 0.6,
+    Engine.STEREOCRAFTER: 4.0,
+}
+"""Estimates, rather too slow than too fast: a segment has to end before its time is up."""
 
 _LICENCES = {
     Engine.PREVIEW: WeightsLicence(name="", commerce=True),

@@ -23,6 +23,7 @@ from contract.errors import ErrorCode, StereoSpotError
 from contract.frames import DepthFrames, Picture, SegmentFrames
 from inference.colour import Colours, Planes
 from inference.grey import GreyReader
+from inference.heartbeat import beat
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ def read_frames(
         if picture.deinterlace:
             listed = _deinterlaced(listed, stream)
         for frame in listed:
+            beat()
             planes = _upright(colours.planes(frame), picture)
             yield torch.from_numpy(np.ascontiguousarray(planes))
 
@@ -59,6 +61,7 @@ def read_depth(source: Path, depth: DepthFrames) -> Generator[Tensor]:
     with _opened(source, "depth video") as (container, stream):
         decoded = _decoded(container, stream)
         for frame in _listed(decoded, depth.frames, "depth video"):
+            beat()
             yield grey.luma(frame)
 
 

@@ -7,53 +7,29 @@ import logging
 import os
 from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from contract.errors import ErrorCode, StereoSpotError
 from contract.modes import Engine
+from inference.needs import GB, LARGEST, NEEDS, USUAL
 
 log = logging.getLogger(__name__)
 
 N = TypeVar("N", bound=nn.Module)
 
-GB = 10**9
+OURS = 1 * GB
+"""Bytes of a card that torch does not count, and are ours or its driver's all the same.
+What is missing beyond them, somebody else uses."""
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """What an engine needs of a card's memory; docs/engines.md says whence each number."""
+class Memory(NamedTuple):
+    """Bytes of a card."""
 
-    networks: float
-    """Gigabytes of all networks together, in half precision."""
-    largest: float
-    """Gigabytes of the largest of them."""
-    per_megapixel: float
-    """Gigabytes beside them for a million pixels of what a network sees at once."""
-    seen: float
-    """Millions of pixels that it sees at once of a large picture: a tile of it."""
-    held: int
-    """Bytes for a pixel of the film, of the frames that wait."""
-
-    def bytes_for(self, width: int, height: int, *, offload: bool) -> int:
-        """An estimate for films of width × height pixels."""
-        pixels = width * height
-        seen = min(self.seen, pixels / 1e6)
-        weights = self.largest if offload else self.networks
-        return int((weights + self.per_megapixel * seen) * GB) + self.held * pixels
-
-
-NEEDS = {
-    Engine.FAST: Needs(0.05, 0.05, 1.0, 0.5, 200),
-    Engine.STEREOCRAFTER: Needs(7.6, 3.05, 43.0, 0.66, 1700),
-}
-"""Of the engines with networks. DepthCrafter's authors report 26 GB at 1024 × 576 pixels
-and 9 GB at 512 × 256; StereoCrafter's users 30 GB at 1080p in four tiles."""
-
-USUAL = (1920, 1080)
-"""The film that is planned for before one is known."""
+    free: int
+    total: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +41,8 @@ class Hardware:
     """Networks wait in the CPU's memory, and are on the card while they compute."""
     compile: bool = False
     """Networks are compiled at their first run: minutes then, a little faster after."""
+    pixels: int = LARGEST
+    """The most that a network of diffusion sees at once; it shapes the picture."""
 
     @property
     def bits(self) -> int:
@@ -111,37 +89,77 @@ class Hardware:
             network.compile()
         return network
 
+    def too_small(self, what: str) -> StereoSpotError:
+        """The error for work that did not fit, even at its smallest."""
+        ours = torch.cuda.memory_reserved(self.device) if self._is_card else 0
+        return _too_small(self.device, what, _memory(self.device), ours)
+
+    def forget(self) -> None:
+        """Give the card's memory that is free inside of torch back to it."""
+        if self._is_card:
+            torch.cuda.empty_cache()
+
+    @property
+    def _is_card(self) -> bool:
+        return self.device.type == "cuda"
+
 
 def hardware_for(engine: Engine) -> Hardware:
     """What this machine has for the engine, `INFERENCE_*` in the environment before all.
 
     The first CUDA card where there is one, else the CPU; Apple's GPU only when named. A
-    card with too little free memory for everything at once is used with offload.
-    StereoSpotError: MISCONFIGURED where the environment asks for what is not there,
-    OUT_OF_MEMORY where not even the largest network fits.
+    card with too little free memory for everything at once is used with offload, and if
+    that is not enough, networks see fewer pixels at once.
+    StereoSpotError: MISCONFIGURED where the environment asks for what is not there, or
+    the card is too small for the engine, OUT_OF_MEMORY where it would do if nobody else
+    used it.
     """
     device = _device(os.environ.get("INFERENCE_DEVICE", ""))
-    free = _free_bytes(device)
-    offload = _switch("INFERENCE_OFFLOAD")
+    memory = _memory(device)
     needs = NEEDS[engine]
-    if free is not None:
-        if free < needs.largest * GB:
-            raise StereoSpotError(
-                ErrorCode.OUT_OF_MEMORY,
-                f"{device} has {free / GB:.1f} GB free, and {engine} needs "
-                f"{needs.largest:.1f} GB for its largest network: use a larger card, or "
-                "INFERENCE_DEVICE=cpu.",
-            )
+    offload = _switch("INFERENCE_OFFLOAD")
+    pixels = LARGEST
+    if memory is not None:
+        if memory.free < needs.least():
+            what = f"{engine} with one network at a time ({needs.least() / GB:.1f} GB)"
+            raise _too_small(device, what, memory, 0)
         if offload is None:
-            offload = free < needs.bytes_for(*USUAL, offload=False)
+            offload = memory.free < needs.bytes_for(*USUAL, offload=False)
+        pixels = needs.size_for(memory.free, offload=offload)
     chosen = Hardware(
         device,
         _dtype(device),
         offload=bool(offload),
         compile=bool(_switch("INFERENCE_COMPILE")),
+        pixels=pixels,
     )
     log.info("%s on %s", engine, chosen)
     return chosen
+
+
+def _too_small(
+    device: torch.device, what: str, memory: Memory | None, ours: int
+) -> StereoSpotError:
+    """Nobody must act while something else uses the card, for that may end; once nothing
+    does, trying again cannot help.
+    """
+    if memory is None:
+        return StereoSpotError(
+            ErrorCode.OUT_OF_MEMORY,
+            f"The machine has too little free memory for {what}: end what else uses it.",
+        )
+    total, others = memory.total, memory.total - memory.free - ours
+    if others > OURS:
+        return StereoSpotError(
+            ErrorCode.OUT_OF_MEMORY,
+            f"{device} has too little free memory for {what}: something else uses "
+            f"{others / GB:.1f} of its {total / GB:.1f} GB.",
+        )
+    return StereoSpotError(
+        ErrorCode.MISCONFIGURED,
+        f"{device} has {total / GB:.1f} GB, too little for {what}: use a card with more "
+        "memory, INFERENCE_DEVICE=cpu, or another engine.",
+    )
 
 
 def _device(name: str) -> torch.device:
@@ -168,12 +186,11 @@ def _dtype(device: torch.device) -> torch.dtype:
     return torch.float32
 
 
-def _free_bytes(device: torch.device) -> int | None:
-    """On the card; None for what has no memory of its own."""
+def _memory(device: torch.device) -> Memory | None:
+    """Of the card; None for what has no memory of its own."""
     if device.type != "cuda":
         return None
-    free, _ = torch.cuda.mem_get_info(device)
-    return free
+    return Memory(*torch.cuda.mem_get_info(device))
 
 
 def _switch(name: str) -> bool | None:

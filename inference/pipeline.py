@@ -23,17 +23,35 @@ from inference.stages.fill import Filler, View
 from inference.stages.warp.splat import splat
 
 
-@dataclass(frozen=True, slots=True)
-class Pipeline:
-    """A depth estimator and a filler, and the way of a frame through both."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendering:
+    """The way of a frame and its depth: for films that bring theirs, all there is to load."""
 
-    depth: DepthEstimator
     fill: Filler
     version: str
     """Of everything that shapes the picture: the same version makes the same picture."""
     refine: Callable[[Tensor, Tensor], Tensor] = refine
     splat: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] = splat
     device: str = "cpu"
+
+    def with_depth(
+        self, depth: DepthEstimator, refine: Callable[[Tensor, Tensor], Tensor]
+    ) -> Pipeline:
+        return Pipeline(
+            depth=depth,
+            fill=self.fill,
+            version=self.version,
+            refine=refine,
+            splat=self.splat,
+            device=self.device,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline(Rendering):
+    """A depth estimator and a filler, and the way of a frame through both."""
+
+    depth: DepthEstimator
 
     @torch.inference_mode()
     def __call__(
@@ -44,20 +62,26 @@ class Pipeline:
         mode: StereoMode,
         settings: StereoSettings,
         seed: int,
+        places: Iterable[int] | None = None,
     ) -> Iterator[Tensor]:
         """Stereo pictures [1, 3, H', W'] in [0, 1], one for each own frame.
 
         `pictures` [3, H, W] of 16 bits are a segment's frames with those of its
-        neighbours; `own` are the numbers of its own. The same seed gives the same film.
+        neighbours; `own` are the numbers of its own. `places` are theirs in the film;
+        None: these are the whole film. The same seed gives the same noise.
         """
         lefts: deque[Tensor] = deque()
-        views = self._views(pictures, lefts, own=own, settings=settings, seed=seed)
-        for right in self.fill(views, seed=seed):
-            yield compose(lefts.popleft(), right, mode)
+        shown = range(max(0, own.start - self.fill.lead), own.stop)
+        frames = in_shots(pictures, places)
+        views = self._views(frames, lefts, own=shown, settings=settings, seed=seed)
+        for number, right in enumerate(self.fill(views, seed=seed), shown.start):
+            left = lefts.popleft()
+            if number in own:
+                yield compose(left, right, mode)
 
     def _views(
         self,
-        pictures: Iterable[Tensor],
+        frames: Iterable[Frame],
         lefts: deque[Tensor],
         *,
         own: range,
@@ -66,8 +90,8 @@ class Pipeline:
     ) -> Iterator[View]:
         """What is known of the right eye of each own frame; its left eye joins `lefts`."""
         waiting: deque[Frame] = deque()
-        frames = _kept(waiting, in_shots(pictures), own)
-        for depth in self.depth(frames, own=own, seed=seed):
+        kept = _kept(waiting, frames, own)
+        for depth in self.depth(kept, own=own, seed=seed):
             frame = waiting.popleft()
             left = unit(frame.planes.to(self.device))
             inverse_depth = self.refine(depth, left)
@@ -75,7 +99,7 @@ class Pipeline:
                 left, disparity_px(inverse_depth, settings, left.shape[-1])
             )
             lefts.append(left)
-            yield View(right, occluded, frame.begins_shot)
+            yield View(right, occluded, frame.begins_shot, frame.place)
 
 
 def _kept(

@@ -27,7 +27,9 @@ def settle() -> None:
 def give_back_memory() -> None:
     """Call after each segment: the next one starts where the first one did.
 
-    Without it 1.0 to 1.5 GB of 1.8 stay with an idle process, with it 0.3.
+    Without it 1.0 to 1.5 GB of 1.8 stay with an idle process, with it 0.3. Of a card,
+    torch would keep all that it ever had for others to miss.
     """
+    torch.cuda.empty_cache()  # nothing, where no card was used
     if malloc_trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
         malloc_trim(0)

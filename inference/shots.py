@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from itertools import count
 from typing import NamedTuple
 
 from torch import Tensor
@@ -26,25 +27,31 @@ class Frame(NamedTuple):
     planes: Tensor
     """[3, H, W] uint16, on the CPU: as decoded, half the size of floats."""
     begins_shot: bool
+    place: int
+    """In the film, whichever segment it is seen in; no other frame has the same."""
 
 
-def in_shots(pictures: Iterable[Tensor]) -> Iterator[Frame]:
+def in_shots(
+    pictures: Iterable[Tensor], places: Iterable[int] | None = None
+) -> Iterator[Frame]:
     """Pictures [3, H, W] of 16 bits as frames that know where a shot begins.
+
+    `places` are those of the pictures; None: they are the whole film.
 
     A shot begins where none of the FLASH + 1 frames from here on looks like any of as
     many before. Reads FLASH frames ahead.
     """
     before: deque[Tensor] = deque(maxlen=FLASH + 1)
-    waiting: deque[tuple[Tensor, Tensor]] = deque()
+    waiting: deque[tuple[Tensor, Tensor, int]] = deque()
 
     def oldest() -> Frame:
-        begins_shot = _apart(before, [thumbnail for _, thumbnail in waiting])
-        planes, thumbnail = waiting.popleft()
+        begins_shot = _apart(before, [thumbnail for _, thumbnail, _ in waiting])
+        planes, thumbnail, place = waiting.popleft()
         before.append(thumbnail)
-        return Frame(planes, begins_shot)
+        return Frame(planes, begins_shot, place)
 
-    for planes in pictures:
-        waiting.append((planes, _thumbnail(planes)))
+    for planes, place in zip(pictures, places or count(), strict=False):
+        waiting.append((planes, _thumbnail(planes), place))
         if len(waiting) > FLASH:
             yield oldest()
     while waiting:

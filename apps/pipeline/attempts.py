@@ -24,6 +24,7 @@ from apps.pipeline.leases import (
 )
 from apps.pipeline.outage import OUTAGE
 from contract.errors import Blame, ErrorCode, StereoSpotError
+from inference.memory import is_out_of_memory
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +62,7 @@ def attempt(claim: Claim, work: Callable[[Lease], Result]) -> Result | StereoSpo
 def _as_failure(error: Exception) -> StereoSpotError:
     if isinstance(error, StereoSpotError):
         failure = error
-    elif isinstance(error, MemoryError):
+    elif is_out_of_memory(error):
         failure = StereoSpotError(
             ErrorCode.OUT_OF_MEMORY, "The worker ran out of memory."
         )

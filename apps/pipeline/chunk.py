@@ -18,17 +18,20 @@ from apps.jobs.ledger import Cut
 from apps.jobs.models import Job
 from apps.pipeline.leases import Lease, LeaseLostError, recorded
 from apps.pipeline.media.depth import PreparedDepth, prepare_depth, split_depth
-from apps.pipeline.media.film import picture_for
-from apps.pipeline.media.plan import Span
+from apps.pipeline.media.film import Film, picture_for
+from apps.pipeline.media.plan import SLACK, Span
 from apps.pipeline.media.prepare import Prepared, Wishes, prepare, split_prepared
 from apps.pipeline.media.probe import Limits, probe
 from apps.pipeline.media.sandbox import Allowance, Sandbox
 from contract.errors import Blame, ErrorCode, StereoSpotError
 from contract.frames import DepthFrames, SegmentFrames
 from contract.keys import DepthSegmentKey, SegmentKey, segments_prefix
-from contract.modes import StereoMode
+from contract.modes import Engine, StereoMode
 
 log = structlog.get_logger(__name__)
+
+WORK_SECONDS = 1800.0
+"""Of work at one segment: half of the hour that providers and our own limit allow."""
 
 
 def chunk(job: Job, lease: Lease) -> list[Cut]:
@@ -38,7 +41,6 @@ def chunk(job: Job, lease: Lease) -> list[Cut]:
     whatever `lease.check` does.
     """
     limits = _limits()
-    wishes = Wishes(target_seconds=settings.SEGMENT_SECONDS)
     sandbox = Sandbox(Allowance(seconds=settings.SANDBOX_SECONDS), lease.check)
     with (
         storage.translated(),
@@ -47,6 +49,7 @@ def chunk(job: Job, lease: Lease) -> list[Cut]:
     ):
         lease.check()
         film = sandbox.call(probe, source, limits)
+        wishes = Wishes(target_seconds=segment_seconds(film, Engine(job.engine)))
         prepared = sandbox.call(prepare, source, film, folder, wishes)
         with _prepared_depth(job, sandbox, prepared.spans) as depth:
             total = len(prepared.spans)
@@ -130,6 +133,16 @@ def _told_of_depth() -> Iterator[None]:
             raise
         told = f"The depth video cannot be used. {error.message}"
         raise StereoSpotError(ErrorCode.DEPTH_UNUSABLE, told) from error
+
+
+def segment_seconds(film: Film, engine: Engine) -> float:
+    """How long segments should be: as settings say, or shorter where the engine is slow.
+
+    So that WORK_SECONDS suffice for one, which may be half as long again to end on a cut.
+    """
+    megapixels = film.width * film.height / 1e6
+    work = engine.seconds_per_megapixel * megapixels * film.frames_per_second
+    return min(settings.SEGMENT_SECONDS, WORK_SECONDS / (1 + SLACK) / work)
 
 
 def _limits() -> Limits:

@@ -28,7 +28,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "quality.md"
 BEGIN, END = "<!-- make quality: begin -->", "<!-- make quality: end -->"
 HEAD = (
     "| film | engine | PSNR dB | in occlusions | SSIM | in occlusions | holes % "
-    "| flicker | seam px | vertical px |\n|---|---|---|---|---|---|---|---|---|---|"
+    "| flicker | seam px | seam, filled | vertical px "
+    "|\n|---|---|---|---|---|---|---|---|---|---|---|"
 )
 ABSENT = {
     ErrorCode.WEIGHTS_FORBIDDEN,
@@ -115,6 +116,7 @@ def _line(film: Film, name: str, found: Figures) -> str:
         _cell(100 * found.holes, 2),
         _cell(found.flicker, 2),
         _cell(found.seam, 3),
+        _cell(found.fill_seam, 2),
         _cell(found.vertical, 1),
     )
     return f"| {film.name} | {name} | {' | '.join(cells)} |"

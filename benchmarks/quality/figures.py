@@ -44,7 +44,7 @@ def flicker(made: Tensor, true: Tensor, begins_shot: list[bool]) -> float:
     The error is made − true, [T, 3, H, W] in [0, 1]: what moves as it should costs
     nothing, nor does an error that stands still.
     """
-    inner = ~torch.tensor(begins_shot[1:])
+    inner = _within_shots(begins_shot)
     change = (made - true).diff(dim=0).abs()[inner]
     return float(change.mean()) * LEVELS if inner.any() else 0.0
 
@@ -55,29 +55,33 @@ def unrest(right: Tensor, left: Tensor, begins_shot: list[bool]) -> float:
     For films without truth. A right eye that only moves with the left is near 0; a
     smooth one may lie below.
     """
-    inner = ~torch.tensor(begins_shot[1:])
+    inner = _within_shots(begins_shot)
     if not inner.any():
         return 0.0
     more = right.diff(dim=0).abs()[inner].mean() - left.diff(dim=0).abs()[inner].mean()
     return float(more) * LEVELS
 
 
-def seam(whole: Tensor, parts: Tensor, at: int) -> float:
-    """Pixels by which disparity [T, 1, H, W] jumps more over the seam before frame `at`
-    when the film is converted in parts than when it is converted whole.
+def seam(whole: Tensor, parts: Tensor, at: int, where: Tensor | None = None) -> float:
+    """By how much more [T, C, H, W] jumps over the seam before frame `at` when the film is
+    converted in parts than when it is converted whole; only `where` [T, 1, H, W] is 1.
     """
-    jump = (parts[at] - parts[at - 1]) - (whole[at] - whole[at - 1])
-    return float(jump.abs().mean())
+    over = slice(at - 1, at + 1)
+    jump = (parts[over].diff(dim=0) - whole[over].diff(dim=0)).abs()
+    return float(_mean(jump, None if where is None else where[at : at + 1]))
 
 
-def vertical(left: Tensor, right: Tensor, reach: int) -> float:
+def vertical(left: Tensor, right: Tensor, reach: int) -> float | None:
     """Rows by which blocks of the left eye are found higher or lower in the right, on
     average over frames [T, 3, H, W]; `reach` is the largest disparity in pixels.
 
     A block may lie anywhere within ± reach columns; the offset is the lowest point of a
     parabola through the cost of the three best rows. Eyes differ across only, so it must
-    be 0.
+    be 0. None where pictures are too small to look.
     """
+    height, width = left.shape[-2:]
+    if height <= 2 * ROWS or width <= 2 * reach:
+        return None
     offsets = [_offset(a[1:2], b[1:2], reach) for a, b in zip(left, right, strict=True)]
     return sum(abs(offset) for offset in offsets) / len(offsets)
 
@@ -85,12 +89,13 @@ def vertical(left: Tensor, right: Tensor, reach: int) -> float:
 def _offset(left: Tensor, right: Tensor, reach: int) -> float:
     height, width = left.shape[-2:]
     inner = left[:, ROWS : height - ROWS, reach : width - reach]
+    block = (min(BLOCK, inner.shape[-2]), min(BLOCK, inner.shape[-1]))
     costs = []
     for down in range(-ROWS, ROWS + 1):
         rows = right[:, ROWS + down : height - ROWS + down]
         blocks = [
             functional.avg_pool2d(
-                (rows[..., reach + by : width - reach + by] - inner).abs(), BLOCK
+                (rows[..., reach + by : width - reach + by] - inner).abs(), block
             )
             for by in range(-reach, reach + 1)
         ]
@@ -101,6 +106,11 @@ def _offset(left: Tensor, right: Tensor, reach: int) -> float:
     before, here, after = costs[best - 1 : best + 2]
     bend = before - 2 * here + after
     return best - ROWS + ((before - after) / (2 * bend) if bend > 1e-9 else 0.0)
+
+
+def _within_shots(begins_shot: list[bool]) -> Tensor:
+    """[T - 1]: whether a frame and the next are of the same shot."""
+    return ~torch.tensor(begins_shot[1:], dtype=torch.bool)
 
 
 def _mean(values: Tensor, where: Tensor | None) -> Tensor:

@@ -51,16 +51,16 @@ class Film:
 
 @dataclass(frozen=True, slots=True)
 class TrueDepth:
-    """The depth estimator that knows; only for a film from its first frame on."""
+    """The depth estimator that knows, of a film whose places are numbers from 0."""
 
     inverse_depth: Tensor
 
     def __call__(
         self, frames: Iterable[Frame], *, own: range, seed: int
     ) -> Iterator[Tensor]:
-        for number, _ in enumerate(frames):
+        for number, frame in enumerate(frames):
             if number in own:
-                yield self.inverse_depth[number : number + 1]
+                yield self.inverse_depth[frame.place : frame.place + 1]
 
 
 def rendered(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.quality import figures
-from benchmarks.quality.films import Film, TrueDepth
+from benchmarks.quality.films import Film
 from contract.modes import StereoMode, StereoSettings
 from inference.pipeline import Pipeline
 from inference.shots import Frame
@@ -32,7 +32,8 @@ class Figures:
     holes: float
     flicker: float
     seam: float | None
-    vertical: float
+    fill_seam: float | None
+    vertical: float | None
 
 
 class Flat:
@@ -54,31 +55,39 @@ class Made:
 
 
 def measured(film: Film, pipeline: Pipeline, settings: StereoSettings) -> Figures:
-    """Convert the film whole, and in two segments where depth is estimated."""
+    """Convert the film whole, and in two segments if it has frames for two."""
     count, at = len(film.pictures), len(film.pictures) // 2
     whole = _converted(film, pipeline, range(count), settings)
-    right, left = torch.cat(whole.right), film.left
-    reach = max(1, round(settings.max_disparity / 100 * left.shape[-1]))
-    jump = None
-    if not isinstance(pipeline.depth, TrueDepth | Flat):
-        parts = [
-            _converted(film, pipeline, own, settings)
-            for own in (range(at), range(at, count))
-        ]
-        disparity = torch.cat([one for part in parts for one in part.disparity])
-        jump = figures.seam(torch.cat(whole.disparity), disparity, at)
-    return _figures(film, right, left, whole, jump, reach)
+    reach = max(1, round(settings.max_disparity / 100 * film.left.shape[-1]))
+    jumps = (None, None) if count < 2 else _jumps(film, pipeline, settings, whole, at)
+    return _figures(film, whole, jumps, reach)
 
 
-def _figures(
-    film: Film, right: Tensor, left: Tensor, made: Made, jump: float | None, reach: int
-) -> Figures:
+Jumps = tuple[float | None, float | None]
+
+
+def _jumps(
+    film: Film, pipeline: Pipeline, settings: StereoSettings, whole: Made, at: int
+) -> Jumps:
+    """Over the seam before frame `at`: of disparity, and of colours that are filled in."""
+    first = _converted(film, pipeline, range(at), settings)
+    second = _converted(film, pipeline, range(at, len(film.pictures)), settings)
+    disparity = torch.cat(first.disparity + second.disparity)
+    right = torch.cat(first.right + second.right)
+    filled = figures.seam(torch.cat(whole.right), right, at, torch.cat(whole.occluded))
+    return figures.seam(torch.cat(whole.disparity), disparity, at), (
+        filled * figures.LEVELS
+    )
+
+
+def _figures(film: Film, made: Made, jumps: Jumps, reach: int) -> Figures:
+    right, left = torch.cat(made.right), film.left
     some = slice(None, None, COMPARED)
     holes = float(torch.cat(made.occluded).mean())
     upright = figures.vertical(left[some], right[some], reach)
     if film.truth is None:
         unrest = figures.unrest(right, left, film.begins_shot)
-        return Figures(None, None, None, None, holes, unrest, jump, upright)
+        return Figures(None, None, None, None, holes, unrest, *jumps, upright)
     true, uncovered = film.truth.right, film.truth.occluded
     return Figures(
         figures.psnr(right, true),
@@ -87,7 +96,7 @@ def _figures(
         figures.ssim(right, true, uncovered),
         holes,
         figures.flicker(right, true, film.begins_shot),
-        jump,
+        *jumps,
         upright,
     )
 
@@ -105,13 +114,15 @@ def _converted(
         return right, occluded
 
     first = max(0, own.start - CONTEXT)
+    lead = min(pipeline.fill.lead, own.start - first)
     stereo = replace(pipeline, splat=watched)(
         film.pictures[first : own.stop + CONTEXT],
         own=range(own.start - first, own.stop - first),
         mode=StereoMode.SBS,
         settings=settings,
         seed=0,
+        places=range(first, len(film.pictures)),
     )
     for picture in stereo:
         made.right.append(picture[..., picture.shape[-1] // 2 :].float().cpu())
-    return made
+    return Made(made.right, made.disparity[lead:], made.occluded[lead:])

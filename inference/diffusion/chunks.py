@@ -25,10 +25,6 @@ class Chunk(Generic[T]):
     """In order; every item of the stream is fresh in one chunk."""
     reused: int
     """How many items of the same shot, right before the fresh ones, are seen with them."""
-    shot: int
-    """Number of the shot in the stream, from 0."""
-    number: int
-    """Of the chunk in its shot, from 0."""
 
 
 def chunks(
@@ -42,7 +38,7 @@ def chunks(
     `size - overlap` to `size`; the others are reused.
     """
     fresh: list[T] = []
-    shot = number = 0
+    number = 0  # of the chunk in its shot
 
     def take() -> Chunk[T]:
         nonlocal number
@@ -50,16 +46,16 @@ def chunks(
         fresh.clear()
         number += 1
         if number == 1:
-            return Chunk(chosen, 0, shot, 0)
+            return Chunk(chosen, 0)
         is_last = len(chosen) < size - overlap
         reused = tail - len(chosen) if is_last else overlap
-        return Chunk(chosen, reused, shot, number - 1)
+        return Chunk(chosen, reused)
 
     for item in stream:
         if item.begins_shot:
             if fresh:
                 yield take()
-            shot, number = shot + (number > 0), 0
+            number = 0
         fresh.append(item)
         if len(fresh) == (size if number == 0 else size - overlap):
             yield take()

@@ -8,6 +8,7 @@ embeddings  [T, D]              of the image encoder (CLIP), one for each frame
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,14 +20,16 @@ from diffusers import (
     EulerDiscreteScheduler,
     UNetSpatioTemporalConditionModel,
 )
-from safetensors import SafetensorError
 from torch import Tensor, nn
+from torch.func import functional_call
 from transformers import CLIPVisionModelWithProjection
 
-from contract.errors import ErrorCode, StereoSpotError
 from inference.diffusion.clip import normalised
-from inference.diffusion.sampler import denoised, scheduler_in
+from inference.diffusion.sampler import Velocity, denoised, scheduler_in
 from inference.hardware import Hardware
+from inference.weights.loading import loaded, readable
+
+log = logging.getLogger(__name__)
 
 CPU = Hardware(torch.device("cpu"), torch.float32)
 
@@ -59,15 +62,15 @@ class Networks:
         `base` has scheduler/, image_encoder/ and vae/ of Stable Video Diffusion, the files
         of `variant`; `unet` has config.json and its weights, without a variant.
         StereoSpotError(WEIGHTS_CORRUPT) where a file is missing, cut short or of another
-        network.
+        network; memory that runs out is told as it is.
         """
-        encoder = _loaded(
+        encoder = loaded(
             CLIPVisionModelWithProjection,
             base / "image_encoder",
             dtype=hardware.dtype,
             variant=variant,
         )
-        vae = _loaded(
+        vae = loaded(
             AutoencoderKLTemporalDecoder,
             base / "vae",
             torch_dtype=torch.float32,
@@ -128,9 +131,27 @@ class Networks:
         scaled = (1.0 / self.vae.config.scaling_factor) * latents.to(self.device)
         with self.hardware.on_card(self.vae):
             return _cat(
-                _unit(self.vae.decode(part.to(self.dtype), num_frames=len(part)).sample)
-                for part in torch.split(scaled, chunk)
+                _unit(self._decoded(part)) for part in torch.split(scaled, chunk)
             )
+
+    def _decoded(self, latents: Tensor) -> Tensor:
+        """The signal of a chunk's frames, every number of it finite.
+
+        In half precision the decoder overflows for some latents, and what is not a number
+        would spread through all chunks that reuse it. Those chunks are decoded again in
+        float32. FloatingPointError where that does not help: a film with black frames
+        would look finished.
+        """
+        count = len(latents)
+        signal: Tensor = self.vae.decode(
+            latents.to(self.dtype), num_frames=count
+        ).sample
+        if self.dtype != torch.float32 and not signal.isfinite().all():
+            log.warning("The decoder overflowed in %s: again in float32", self.dtype)
+            signal = _in_float32(self.vae.decoder, latents)
+        if not signal.isfinite().all():
+            raise FloatingPointError("the networks gave no picture")
+        return signal
 
     def embed(self, pixels: Tensor, *, batch: int = 8) -> Tensor:
         """Embeddings [T, D] of pixels [T, 3, H, W]."""
@@ -151,41 +172,63 @@ class Networks:
         time_ids: TimeIds,
         steps: int,
         guidance: Tensor | float = 1.0,
+        at_once: bool = False,
     ) -> Tensor:
         """Latents [T, 4, h, w] of those at the highest noise level, in so many steps.
 
         `condition` [T, C, h, w] is laid beside them; `embeddings` are one for each frame
         [T, D] or one for all [1, D]. `guidance`, for all frames or each [T], is how far to
         go from what the UNet predicts of neither to what it predicts of both (Ho and
-        Salimans 2022). At 1 only the latter counts, and the former is not computed.
+        Salimans 2022). At 1 only the latter counts, and the former is not computed. Both
+        are computed one after the other, or `at_once`, which takes twice the memory and
+        an embedding for all.
         """
+        velocity = self._guided(condition, embeddings, time_ids, guidance, at_once)
+        with self.hardware.on_card(self.unet):
+            return denoised(latents.to(self.device), velocity, self.schedule(steps))
+
+    def _guided(
+        self,
+        condition: Tensor,
+        embeddings: Tensor,
+        time_ids: TimeIds,
+        guidance: Tensor | float,
+        at_once: bool,
+    ) -> Velocity:
+        """What the UNet predicts, as `denoise` says."""
         condition = condition.to(self.device)
         embeddings = embeddings.to(self.device)
         scale = torch.as_tensor(guidance, device=self.device).reshape(-1, 1, 1, 1)
         is_guided = bool((scale != 1.0).any())
         ids = torch.tensor([time_ids], device=self.device, dtype=self.dtype)
 
-        def predicted(scaled: Tensor, timestep: Tensor, on: float) -> Tensor:
-            sample = torch.cat([scaled, condition * on], dim=1).to(self.dtype)
-            tokens = (embeddings * on).to(self.dtype)
+        def predicted(scaled: Tensor, timestep: Tensor, *on: float) -> Tensor:
+            """[N, T, 4, h, w]: of the condition and embeddings times each number."""
+            sample = torch.stack([torch.cat([scaled, condition * by], 1) for by in on])
+            tokens = torch.stack([embeddings * by for by in on]).to(self.dtype)
+            known = ids.expand(len(on), -1)
             return _first(
-                self.unet(sample[None], timestep, tokens[None], ids, return_dict=False)
+                self.unet(
+                    sample.to(self.dtype), timestep, tokens, known, return_dict=False
+                )
             )
 
         def velocity(scaled: Tensor, timestep: Tensor) -> Tensor:
             timestep = timestep.to(self.device)
-            guided = predicted(scaled, timestep, 1.0)
             if not is_guided:
-                return guided
-            free = predicted(scaled, timestep, 0.0)
+                return predicted(scaled, timestep, 1.0)[0]
+            if at_once:
+                free, guided = predicted(scaled, timestep, 0.0, 1.0).unbind()
+            else:
+                guided = predicted(scaled, timestep, 1.0)[0]
+                free = predicted(scaled, timestep, 0.0)[0]
             return free + scale * (guided - free)
 
-        with self.hardware.on_card(self.unet):
-            return denoised(latents.to(self.device), velocity, self.schedule(steps))
+        return velocity
 
 
 def _unet(folder: Path, hardware: Hardware) -> UNetSpatioTemporalConditionModel:
-    unet = _loaded(UNetSpatioTemporalConditionModel, folder, torch_dtype=hardware.dtype)
+    unet = loaded(UNetSpatioTemporalConditionModel, folder, torch_dtype=hardware.dtype)
     for block in (*unet.down_blocks, unet.mid_block, *unet.up_blocks):
         block.register_forward_pre_hook(_each_its_own, with_kwargs=True)
     return hardware.settled(unet)
@@ -206,36 +249,23 @@ def _each_its_own(
     return args, kwargs
 
 
+def _in_float32(decoder: nn.Module, latents: Tensor) -> Tensor:
+    """What a decoder gives for the latents of a chunk, computed in float32.
+
+    With copies of its weights, gone right after: it stays as it is.
+    """
+    weights = {name: weight.float() for name, weight in decoder.named_parameters()}
+    frames = {
+        "num_frames": len(latents),
+        "image_only_indicator": latents.new_zeros((1, len(latents))),
+    }
+    signal: Tensor = functional_call(decoder, weights, (latents,), frames)
+    return signal
+
+
 def _scheduler(folder: Path) -> EulerDiscreteScheduler:
-    try:
+    with readable(folder):
         return scheduler_in(folder)
-    except (OSError, ValueError, KeyError) as error:
-        raise _corrupt(folder) from error
-
-
-def _loaded(kind: Any, folder: Path, **options: Any) -> Any:
-    """A network of the folder's weights, all of them, ready to infer."""
-    try:
-        network, report = kind.from_pretrained(
-            folder,
-            local_files_only=True,
-            use_safetensors=True,
-            output_loading_info=True,
-            **options,
-        )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise _corrupt(folder) from error
-    if report["missing_keys"] or report["mismatched_keys"]:
-        raise _corrupt(folder)
-    return network.eval().requires_grad_(False)
-
-
-def _corrupt(folder: Path) -> StereoSpotError:
-    return StereoSpotError(
-        ErrorCode.WEIGHTS_CORRUPT,
-        f"The weights in {folder} are missing or damaged; delete the folder and fetch "
-        "them again.",
-    )
 
 
 def _cat(parts: Iterable[Tensor]) -> Tensor:
@@ -243,8 +273,8 @@ def _cat(parts: Iterable[Tensor]) -> Tensor:
 
 
 def _first(outputs: tuple[Tensor, ...]) -> Tensor:
-    """The only film of a batch of one."""
-    return outputs[0][0]
+    """The only one of the outputs."""
+    return outputs[0]
 
 
 def _unit(signal: Tensor) -> Tensor:

@@ -9,6 +9,8 @@ import torch
 from diffusers import EulerDiscreteScheduler
 from torch import Tensor
 
+from inference.heartbeat import beat
+
 Velocity = Callable[[Tensor, Tensor], Tensor]
 """What a network predicts of scaled latents [T, 4, h, w] and a timestep []: v (Salimans
 and Ho 2022, "Progressive Distillation", appendix D)."""
@@ -39,6 +41,7 @@ def denoised(
     """
     latents = latents.to(torch.float32)
     for timestep in scheduler.timesteps:
+        beat()
         scaled = scheduler.scale_model_input(latents, timestep)
         v = velocity(scaled, timestep).to(torch.float32)
         latents = scheduler.step(v, timestep, latents, return_dict=False)[0]

@@ -6,7 +6,7 @@ latents) and are blended linearly over the whole overlap.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from torch import Tensor, arange
@@ -52,38 +52,44 @@ class Tiling:
         """Pixels of one tile."""
         return self.down.tile * self.across.tile
 
-    def cut(self, picture: Tensor, *, scale: int = 1) -> list[Tensor]:
-        """Views of the tiles of [..., H / scale, W / scale], row by row."""
+    def cut(self, picture: Tensor, *, scale: int = 1) -> Iterator[Tensor]:
+        """The tiles of [T, C, H / scale, W / scale], row by row.
+
+        Where the picture ends before a tile does, its borders are repeated.
+        """
         height, width = self.down.tile // scale, self.across.tile // scale
-        return [
-            picture[..., top : top + height, left : left + width]
-            for top, left in self._corners(scale)
-        ]
+        for top, left in self._corners(scale):
+            part = picture[..., top : top + height, left : left + width]
+            yield fitted(part, height, width)
 
     def joined(
-        self, tiles: Sequence[Tensor | None], beneath: Tensor, *, scale: int = 1
+        self, tiles: Iterable[Tensor | None], beneath: Tensor, *, scale: int = 1
     ) -> Tensor:
-        """One picture [..., H / scale, W / scale] of tiles as from `cut`.
+        """One picture of tiles as from `cut`, as large as `beneath`.
 
         Each tile is blended into the finished one above it, then into that on its left.
         Where a tile is None, its neighbours are not blended, and what no tile covers is
-        taken from `beneath`, a picture of that size.
+        taken from `beneath`. Kept of finished tiles is only what the next ones fade from.
         """
-        columns, overlap = self.across.count, OVERLAP // scale
+        height, width = self.down.tile // scale, self.across.tile // scale
+        overlap = OVERLAP // scale
         whole = beneath.clone()
-        done: list[Tensor | None] = []
-        for tile, place in zip(tiles, self.cut(whole, scale=scale), strict=True):
-            if tile is not None:
-                tile = tile.clone()
-                number = len(done)
-                above = done[number - columns] if number >= columns else None
-                before = done[number - 1] if number % columns else None
-                if above is not None:
-                    _blend(above.mT, tile.mT, overlap)
-                if before is not None:
-                    _blend(before, tile, overlap)
-                place.copy_(tile)
-            done.append(tile)
+        above: list[Tensor | None] = [None] * self.across.count
+        before: Tensor | None = None
+        stream = iter(tiles)
+        for number, (top, left) in enumerate(self._corners(scale)):
+            column = number % self.across.count
+            if column == 0:
+                before = None
+            place = whole[..., top : top + height, left : left + width]
+            if _placed(next(stream), place):
+                _blend(above[column], place, overlap, down=True)
+                _blend(before, place, overlap, down=False)
+                # Copies, for the next tile is laid over what is shared.
+                above[column] = place[..., height - overlap :, :].clone()
+                before = place[..., width - overlap :].clone()
+            else:
+                above[column] = before = None
         return whole
 
     def _corners(self, scale: int) -> list[tuple[int, int]]:
@@ -137,11 +143,24 @@ def _axis(length: int, *, tiles: int, multiple: int) -> Axis:
     return Axis(1 + _quotient_up(length - tile, tile - OVERLAP), tile)
 
 
-def _blend(before: Tensor, tile: Tensor, overlap: int) -> None:
-    """Fade from the last columns of `before` to the first ones of `tile`, in place."""
-    share = arange(overlap, dtype=tile.dtype, device=tile.device) / overlap
-    begin = tile[..., :overlap]
-    begin.copy_(before[..., -overlap:] * (1 - share) + begin * share)
+def _placed(tile: Tensor | None, place: Tensor) -> bool:
+    """Whether there was a tile; what of it lies in the picture is in its place then."""
+    if tile is None:
+        return False
+    place.copy_(tile[..., : place.shape[-2], : place.shape[-1]])
+    return True
+
+
+def _blend(strip: Tensor | None, place: Tensor, overlap: int, *, down: bool) -> None:
+    """Fade from the strip beside a tile to the tile's first rows or columns, in place."""
+    if strip is None:
+        return
+    share = arange(overlap, dtype=place.dtype, device=place.device) / overlap
+    if down:
+        share, begin = share[:, None], place[..., :overlap, :]
+    else:
+        begin = place[..., :overlap]
+    begin.copy_(strip * (1 - share) + begin * share)
 
 
 def _up(value: float, multiple: int) -> int:

@@ -88,20 +88,30 @@ NEEDED: Mapping[Engine, tuple[Repository, ...]] = {
     Engine.STEREOCRAFTER: (SVD, DEPTHCRAFTER, STEREOCRAFTER),
 }
 
+FOR_DEPTH = (DEPTH_ANYTHING, DEPTHCRAFTER)
+"""Films that bring their own depth do without these."""
 
-def fetch(engine: Engine) -> dict[Repository, Located]:
+
+def needed(engine: Engine, *, depth: bool = True) -> tuple[Repository, ...]:
+    return tuple(repo for repo in NEEDED[engine] if depth or repo not in FOR_DEPTH)
+
+
+def fetch(engine: Engine, *, depth: bool = True) -> dict[Repository, Located]:
     """Everything that the engine needs, downloaded where it is not here yet.
 
+    Without `depth`, what it needs for films that bring their own.
     StereoSpotError: WEIGHTS_FORBIDDEN (no token, a wrong one, a licence not accepted),
     WEIGHTS_UNREACHABLE (no network, the hub is down), WEIGHTS_CORRUPT (a file is missing
     or not whole, and only a person can mend that), DISK_FULL.
     """
     if folder := os.environ.get(FOLDER):
-        return {repo: _by_hand(repo, Path(folder)) for repo in NEEDED[engine]}
+        return {
+            repo: _by_hand(repo, Path(folder)) for repo in needed(engine, depth=depth)
+        }
     # Late: its import takes longer than the preview engine's.
     from inference.weights import hub
 
-    return {repo: hub.located(repo) for repo in NEEDED[engine]}
+    return {repo: hub.located(repo) for repo in needed(engine, depth=depth)}
 
 
 def version(weights: Mapping[Repository, Located]) -> str:
@@ -124,5 +134,5 @@ def _by_hand(repo: Repository, weights: Path) -> Located:
             f"there, or unset {FOLDER} to fetch them from the hub.",
         )
     files = [folder / root / file for file in repo.files]
-    whole.check(files, remedy=f"Copy it again from {repo.name}.")
+    whole.check(files)
     return Located(folder / root, whole.fingerprint(files))

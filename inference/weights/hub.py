@@ -14,7 +14,6 @@ from httpx2 import HTTPError
 from huggingface_hub import (
     HfApi,
     constants,
-    get_token,
     snapshot_download,
     try_to_load_from_cache,
 )
@@ -31,12 +30,17 @@ from huggingface_hub.errors import (
 from tqdm.auto import tqdm
 
 from contract.errors import ErrorCode, StereoSpotError
-from inference.weights import Located, Repository, pins, whole
+from inference import heartbeat
+from inference.weights import Located, Repository, pins, token, whole
+from inference.weights.token import Token
 
 log = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 30.0
 """For the hub to answer a question; downloads have `HF_HUB_DOWNLOAD_TIMEOUT`."""
+
+ABANDONED_SECONDS = 24 * 3600.0
+"""Without a byte, after which a download is not alive any more."""
 
 
 def located(repo: Repository) -> Located:
@@ -49,26 +53,60 @@ def located(repo: Repository) -> Located:
     commit = pins.pinned(repo)
     found = commit and _cached(repo, commit)
     if not commit or not found:
-        with _in_words(repo):
-            commit = _downloaded(repo, commit)
-            pins.pin(repo, commit)
+        commit = _fetched(repo, commit)
         found = _cached(repo, commit)
         if found is None:
             message = (
                 f"{repo.name} was fetched, and is not in {constants.HF_HUB_CACHE}."
             )
             raise StereoSpotError(ErrorCode.WEIGHTS_CORRUPT, message)
-    whole.check(
-        [found / file for file in repo.files],
-        remedy=f"Remove {_cache_of(repo)} and fetch it again.",
-    )
+    whole.check(found / file for file in repo.files)
     log.info("%s at %s", repo.name, commit)
     return Located(found, commit)
 
 
-def _downloaded(repo: Repository, commit: str | None) -> str:
-    """Bring the files into the cache; their commit, the newest if none is given."""
-    info = HfApi().model_info(
+def _fetched(repo: Repository, commit: str | None) -> str:
+    """Bring the files into the cache; their commit, the newest if none is given.
+
+    Where the hub refuses the token and another one has taken its place by now, that one
+    gets its turn.
+    """
+    known = token.read()
+    try:
+        return _downloaded(repo, commit, known)
+    except StereoSpotError as refusal:
+        if refusal.code is not ErrorCode.WEIGHTS_FORBIDDEN:
+            raise
+        newer = token.read()
+        if newer.value in (None, known.value):
+            raise
+    log.info("The hub refused the token; there is another one now: trying that")
+    return _downloaded(repo, commit, newer)
+
+
+def _downloaded(repo: Repository, commit: str | None, known: Token) -> str:
+    with _in_words(repo, known):
+        _tidy(repo)
+        commit, names = _described(repo, commit, known.value)
+        held = pins.pin(repo, commit)
+        if held != commit:  # another process has pinned it meanwhile
+            commit, names = _described(repo, held, known.value)
+        snapshot_download(
+            repo.name,
+            revision=commit,
+            allow_patterns=names,
+            token=known.value or False,
+            tqdm_class=Progress,
+        )
+        return commit
+
+
+def _described(
+    repo: Repository, commit: str | None, secret: str | None
+) -> tuple[str, list[str]]:
+    """The commit, the newest if none is given, and the names of our files in it."""
+    # False: the client is not to find a token itself, one that we hold for useless.
+    info = HfApi(token=secret or False).model_info(
         repo.name, revision=commit, files_metadata=True, timeout=ANSWER_SECONDS
     )
     sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
@@ -82,10 +120,21 @@ def _downloaded(repo: Repository, commit: str | None) -> str:
     names = [root + file for file in repo.files]
     size = sum(sizes[name] for name in names)
     log.info("Fetching %s at %s, %.2f GB", repo.name, info.sha, size / 1e9)
-    snapshot_download(
-        repo.name, revision=info.sha, allow_patterns=names, tqdm_class=Progress
-    )
-    return info.sha
+    return info.sha, names
+
+
+def _tidy(repo: Repository) -> None:
+    """Remove what downloads have left that were killed: nobody goes on with it.
+
+    Each download writes to a file of its own name, so those of others are left alone for
+    as long as they could be alive.
+    """
+    dead = time.time() - ABANDONED_SECONDS
+    for part in (_cache_of(repo) / "blobs").glob("*.incomplete"):
+        with contextlib.suppress(FileNotFoundError):  # another one tidies as well
+            if part.stat().st_mtime < dead:
+                part.unlink()
+                log.info("Removed %s, which a killed download left", part)
 
 
 def _cached(repo: Repository, commit: str) -> Path | None:
@@ -103,18 +152,21 @@ def _cached(repo: Repository, commit: str) -> Path | None:
 
 
 def _cache_of(repo: Repository) -> Path:
-    return Path(constants.HF_HUB_CACHE) / f"models--{repo.name.replace('/', '--')}"
+    name = whole.CACHED + repo.name.replace("/", "--")
+    return Path(constants.HF_HUB_CACHE) / name
 
 
 @contextlib.contextmanager
-def _in_words(repo: Repository) -> Iterator[None]:
+def _in_words(repo: Repository, known: Token) -> Iterator[None]:
     try:
         yield
     except (HTTPError, OSError, EntryNotFoundError, XetDownloadError) as error:
-        raise StereoSpotError(*_explained(repo, error)) from error
+        raise StereoSpotError(*_explained(repo, error, known)) from error
 
 
-def _explained(repo: Repository, error: BaseException) -> tuple[ErrorCode, str]:
+def _explained(
+    repo: Repository, error: BaseException, known: Token
+) -> tuple[ErrorCode, str]:
     """Who must do what. The hub's client wraps what happened, so causes count too."""
     causes = list(_causes(error))
     for cause in causes:
@@ -129,7 +181,7 @@ def _explained(repo: Repository, error: BaseException) -> tuple[ErrorCode, str]:
                 "a folder that can."
             )
         if isinstance(cause, GatedRepoError) or _status(cause) in (401, 403):
-            return ErrorCode.WEIGHTS_FORBIDDEN, _forbidden(repo)
+            return _forbidden(repo, known)
         if isinstance(cause, RepositoryNotFoundError):
             return ErrorCode.WEIGHTS_FORBIDDEN, (
                 f"The hub shows no {repo.name}: it is private, or gone. Set HF_TOKEN to "
@@ -171,16 +223,18 @@ def _status(error: BaseException) -> int | None:
     return error.response.status_code
 
 
-def _forbidden(repo: Repository) -> str:
+def _forbidden(repo: Repository, known: Token) -> tuple[ErrorCode, str]:
     page = f"{constants.ENDPOINT}/{repo.name}"
-    if get_token() is None:
-        return (
+    if known.fault is not None:
+        return known.fault.code, f"{repo.name} needs a token. {known.fault}"
+    if known.value is None:
+        return ErrorCode.WEIGHTS_FORBIDDEN, (
             f"{repo.name} is for known people only: accept its licence at {page}, and "
             "set HF_TOKEN to a token of that account."
         )
-    return (
-        f"The hub refuses the token in HF_TOKEN for {repo.name}: accept the licence at "
-        f"{page} with the account of the token, or set another one."
+    return ErrorCode.WEIGHTS_FORBIDDEN, (
+        f"The hub refuses the token in {known.source} for {repo.name}: accept the "
+        f"licence at {page} with the account of the token, or set another one."
     )
 
 
@@ -198,8 +252,10 @@ class Progress(tqdm):  # type: ignore[type-arg]
         super().__init__(*args, **(kwargs | {"disable": True}))
         self._counts_bytes = kwargs.get("unit") == "B"
         self._said = time.monotonic()
+        self._beat = heartbeat.listener()
 
     def update(self, n: float | None = 1) -> bool | None:
+        self._beat()
         self.n += n or 0
         if self._counts_bytes and time.monotonic() >= self._said + self.every:
             self._said = time.monotonic()

@@ -34,13 +34,13 @@ def pinned(repo: Repository) -> str | None:
     return _overridden(repo) or repo.revision or _read(lock_file()).get(repo.name)
 
 
-def pin(repo: Repository, commit: str) -> None:
-    """Use this commit from now on, where nothing else says which.
+def pin(repo: Repository, commit: str) -> str:
+    """Use this commit from now on, where nothing else says which; the one to be used.
 
     The first to record one wins: processes may start side by side.
     """
-    if _overridden(repo) or repo.revision:
-        return
+    if given := _overridden(repo) or repo.revision:
+        return given
     path = lock_file()
     with path.with_suffix(".held").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
@@ -48,6 +48,7 @@ def pin(repo: Repository, commit: str) -> None:
         part = path.with_suffix(".part")
         part.write_text(json.dumps(commits, indent=2, sort_keys=True) + "\n")
         part.replace(path)
+    return commits[repo.name]
 
 
 def _overridden(repo: Repository) -> str | None:

@@ -19,3 +19,8 @@ def given(noise: Tensor) -> Draw:
         return rows.clone()
 
     return draw
+
+
+def again(noise: Tensor, frames: int) -> Draw:
+    """As published: the noise of the first window serves all the frames of a film."""
+    return given(noise.repeat(-(-frames // len(noise)), 1, 1, 1)[:frames])

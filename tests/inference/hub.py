@@ -20,6 +20,8 @@ class Hub:
         self.url = ""
         self.files: dict[str, dict[str, bytes]] = {}
         self.commits: dict[str, str] = {}
+        self.older: set[str] = set()
+        """Commits that repositories have beside their newest, with the same files."""
         self.gated: dict[str, str] = {}
         """The token that each gated repository asks for."""
         self.cuts: dict[str, int] = {}
@@ -29,6 +31,8 @@ class Hub:
         self.asked: Counter[str] = Counter()
         """Bytes of each file that went out."""
         self.requests = 0
+        self.shown: set[str | None] = set()
+        """What callers showed as their authorization; None: nothing."""
 
     def add(self, name: str, files: dict[str, bytes], commit: str = "") -> None:
         self.files[name] = files
@@ -65,6 +69,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         self.hub.requests += 1
+        self.hub.shown.add(self.headers["Authorization"])
         parts = unquote(urlsplit(self.path).path).strip("/").split("/")
         is_api = parts[0] == "api"
         name = "/".join(parts[2:4] if is_api else parts[:2])
@@ -73,21 +78,28 @@ class _Handler(BaseHTTPRequestHandler):
             self._fail(HTTPStatus.NOT_FOUND, "RepoNotFound")
         elif name in self.hub.broken:
             self._fail(HTTPStatus.INTERNAL_SERVER_ERROR, "")
-        elif len(rest) > 1 and rest[1] not in ("main", self.hub.commits[name]):
+        elif (commit := self._commit(name, rest)) is None:
             self._fail(HTTPStatus.NOT_FOUND, "RevisionNotFound")
         elif is_api:
-            self._describe(name, is_tree=rest[:1] == ["tree"])
+            self._describe(name, commit, is_tree=rest[:1] == ["tree"])
         elif (token := self.hub.gated.get(name)) and not self._shows(token):
             is_known = "Authorization" in self.headers
             status = HTTPStatus.FORBIDDEN if is_known else HTTPStatus.UNAUTHORIZED
             self._fail(status, "GatedRepo")
         else:
-            self._send_file(name, "/".join(rest[2:]))
+            self._send_file(name, commit, "/".join(rest[2:]))
 
     def _shows(self, token: str) -> bool:
         return self.headers["Authorization"] == f"Bearer {token}"
 
-    def _describe(self, name: str, *, is_tree: bool) -> None:
+    def _commit(self, name: str, rest: list[str]) -> str | None:
+        """The one that is asked for; None where there is no such."""
+        newest = self.hub.commits[name]
+        asked = rest[1] if len(rest) > 1 else "main"
+        known = {"main": newest, newest: newest}
+        return (known | {older: older for older in self.hub.older}).get(asked)
+
+    def _describe(self, name: str, commit: str, *, is_tree: bool) -> None:
         files = self.hub.files[name].items()
         if is_tree:
             described: object = [
@@ -98,17 +110,17 @@ class _Handler(BaseHTTPRequestHandler):
             siblings = [{"rfilename": path, "size": len(held)} for path, held in files]
             described = {
                 "id": name,
-                "sha": self.hub.commits[name],
+                "sha": commit,
                 "siblings": siblings,
             }
         self._send(HTTPStatus.OK, json.dumps(described).encode(), {})
 
-    def _send_file(self, name: str, path: str) -> None:
+    def _send_file(self, name: str, commit: str, path: str) -> None:
         held = self.hub.files[name].get(path)
         if held is None:
             self._fail(HTTPStatus.NOT_FOUND, "EntryNotFound")
             return
-        headers = {"ETag": f'"{_etag(held)}"', "X-Repo-Commit": self.hub.commits[name]}
+        headers = {"ETag": f'"{_etag(held)}"', "X-Repo-Commit": commit}
         asked = self.headers["Range"]
         begin = int(asked.removeprefix("bytes=").partition("-")[0]) if asked else 0
         if begin:

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import shutil
+
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch.nn import functional
 from transformers import (
     DepthAnythingConfig,
@@ -9,6 +12,7 @@ from transformers import (
     Dinov2Config,
 )
 
+from contract.errors import ErrorCode, StereoSpotError
 from contract.modes import StereoSettings
 from inference.colour import sixteen_bits
 from inference.hardware import Hardware
@@ -209,6 +213,22 @@ def test_weights_from_a_folder_make_the_network_of_transformers(folder):
 
     assert expected.shape == (2, 56, 84)
     torch.testing.assert_close(estimator.network(normal), expected)
+
+
+@pytest.mark.parametrize("fault", ["missing", "unexpected"])
+def test_weights_of_too_few_or_too_many_tensors_are_not_taken(folder, tmp_path, fault):
+    shutil.copytree(folder, tmp_path / "damaged")
+    file = tmp_path / "damaged" / "model.safetensors"
+    tensors = load_file(file)
+    lost = tensors.pop("head.conv1.weight")
+    if fault == "unexpected":
+        tensors |= {"head.conv1.weight": lost, "another.weight": lost.clone()}
+    save_file(tensors, file, metadata={"format": "pt"})
+
+    with pytest.raises(StereoSpotError, match=f"{fault} tensors: 1") as refusal:
+        DepthAnything.load(tmp_path / "damaged", CPU)
+
+    assert refusal.value.code is ErrorCode.WEIGHTS_CORRUPT
 
 
 def test_the_network_sees_pictures_normalised_as_it_was_trained():

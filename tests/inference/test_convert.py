@@ -14,8 +14,10 @@ from inference.convert import convert
 from inference.encoder import writer
 from inference.engines import pipeline_for
 from inference.frames import read_frames
+from inference.pipeline import Rendering
 from inference.scene import render
 from inference.stages.depth.preview import WINDOW, Preview
+from inference.stages.fill.push_pull import push_pull
 from tests.inference.films import (
     TICK,
     VARIABLE,
@@ -171,12 +173,23 @@ def test_no_more_frames_are_held_than_a_window_and_its_context(tmp_path, monkeyp
     assert WINDOW < most <= 2 * WINDOW + Preview().context + 2
 
 
-def test_a_card_without_enough_memory_is_said_and_leaves_no_file(tmp_path):
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError(
+            "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`"
+        ),
+        MemoryError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_machine_without_enough_memory_is_said_and_leaves_no_file(tmp_path, error):
     source = film(tmp_path / "film.mp4", VARIABLE)
     (tmp_path / "made").mkdir()
 
     def full(left, disparity):
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        raise error
 
     with pytest.raises(StereoSpotError, match="64 × 48 pixels take more") as told:
         convert(
@@ -189,3 +202,16 @@ def test_a_card_without_enough_memory_is_said_and_leaves_no_file(tmp_path):
 
     assert told.value.code is ErrorCode.OUT_OF_MEMORY
     assert list((tmp_path / "made").iterdir()) == []
+
+
+def test_a_film_without_depth_needs_a_pipeline_that_has_one(tmp_path):
+    source = film(tmp_path / "film.mp4", VARIABLE)
+
+    with pytest.raises(ValueError, match="without depth"):
+        convert(
+            conversion(manifest(VARIABLE)),
+            source,
+            tmp_path / "made.mp4",
+            pipeline=Rendering(fill=push_pull, version="none"),
+            on_frames=lambda count: None,
+        )

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+import weakref
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +19,11 @@ from transformers import (
 
 from contract.errors import Blame, ErrorCode, StereoSpotError
 from contract.modes import Engine, StereoMode, StereoSettings
-from inference import weights
+from inference import engines, weights
+from inference.diffusion.networks import CPU, Networks
 from inference.engines import pipeline_for
+from inference.hardware import Hardware
+from inference.pipeline import Pipeline
 from inference.stages.depth import recipe as depth
 from inference.stages.fill import recipe as fill
 from inference.stages.warp.published import published_splat
@@ -59,12 +66,14 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def machine(tiny: Path, monkeypatch) -> Path:
+def machine(tiny: Path, monkeypatch) -> Iterator[Path]:
     """One with the tiny weights and no card."""
     monkeypatch.setenv(weights.FOLDER, str(tiny))
     monkeypatch.setenv("INFERENCE_DEVICE", "cpu")
     monkeypatch.delenv("INFERENCE_OFFLOAD", raising=False)
-    return tiny
+    engines.forget()
+    yield tiny
+    engines.forget()
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +127,7 @@ def test_the_same_seed_makes_the_same_film(machine, pictures, engine, reference)
 def test_one_network_at_a_time_makes_the_same_film(machine, pictures, monkeypatch):
     together = converted(Engine.STEREOCRAFTER, pictures)
     monkeypatch.setenv("INFERENCE_OFFLOAD", "1")
+    engines.forget()
 
     assert all(map(torch.equal, together, converted(Engine.STEREOCRAFTER, pictures)))
 
@@ -134,6 +144,82 @@ def test_a_version_names_the_engine(machine, engine, reference):
 @pytest.mark.parametrize("engine", [Engine.FAST, Engine.STEREOCRAFTER])
 def test_a_version_names_the_weights(machine, engine):
     assert weights.version(weights.fetch(engine)) in pipeline_for(engine).version
+
+
+def test_a_version_names_how_much_is_seen_at_once_for_it_shapes_the_picture(
+    machine, monkeypatch
+):
+    small = replace(CPU, pixels=320 * 512)
+    monkeypatch.setattr("inference.hardware.hardware_for", lambda engine: small)
+
+    pipeline = pipeline_for(Engine.STEREOCRAFTER)
+
+    assert f"-{320 * 512}px-" in pipeline.version
+    assert pipeline.depth.recipe.pixels == 320 * 512
+    assert pipeline.fill.recipe.tile_pixels == 320 * 512
+
+
+@pytest.mark.parametrize("engine", [Engine.FAST, Engine.STEREOCRAFTER])
+def test_a_film_that_brings_its_depth_needs_no_network_for_it(
+    machine, monkeypatch, tmp_path, engine
+):
+    without = tmp_path / "without"
+    shutil.copytree(machine, without)
+    for repo in weights.FOR_DEPTH:
+        shutil.rmtree(without / repo.folder)
+    monkeypatch.setenv(weights.FOLDER, str(without))
+
+    rendering = pipeline_for(engine, depth=False)
+
+    assert not isinstance(rendering, Pipeline)
+    assert rendering.version.startswith(engine)
+
+
+def test_the_published_way_and_ours_share_their_networks(machine):
+    ours = pipeline_for(Engine.STEREOCRAFTER)
+    published = pipeline_for(Engine.STEREOCRAFTER, reference=True)
+    without_depth = pipeline_for(Engine.STEREOCRAFTER, depth=False)
+
+    assert published.depth.networks is ours.depth.networks
+    assert published.fill.networks is without_depth.fill.networks
+    assert published.fill.networks.vae is ours.depth.networks.vae
+
+
+def test_another_engine_takes_the_place_of_the_one_before(machine):
+    first = weakref.ref(pipeline_for(Engine.STEREOCRAFTER).fill.networks.vae)
+    assert first() is not None
+
+    pipeline_for(Engine.FAST)
+
+    assert first() is None
+
+
+def test_networks_that_do_not_fit_are_said_to(machine, monkeypatch):
+    def full(*args: object, **kwargs: object) -> None:
+        raise torch.AcceleratorError("CUDA error: out of memory", 2)
+
+    monkeypatch.setattr(torch.nn.Module, "to", full)
+
+    with pytest.raises(StereoSpotError, match="networks of fast take more") as told:
+        pipeline_for(Engine.FAST)
+
+    assert told.value.code is ErrorCode.OUT_OF_MEMORY
+
+
+def test_after_a_failure_what_to_compute_with_is_chosen_anew(machine, monkeypatch):
+    chosen: list[Hardware] = []
+
+    def choose(engine: Engine) -> Hardware:
+        chosen.append(replace(CPU, offload=bool(chosen)))
+        return chosen[-1]
+
+    monkeypatch.setattr("inference.hardware.hardware_for", choose)
+    with monkeypatch.context() as once:
+        once.setattr(Networks, "with_unet", lambda *args: [0] * 2**60)
+        with pytest.raises(StereoSpotError):
+            pipeline_for(Engine.STEREOCRAFTER)
+
+    assert pipeline_for(Engine.STEREOCRAFTER).fill.networks.hardware.offload
 
 
 def test_the_reference_is_the_published_algorithm_throughout(machine):

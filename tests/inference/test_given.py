@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -11,7 +12,7 @@ from av.error import FFmpegError
 
 from contract.errors import ErrorCode, StereoSpotError
 from contract.frames import DepthFrames
-from contract.modes import Engine
+from contract.modes import Engine, StereoSettings
 from inference.convert import convert
 from inference.engines import pipeline_for
 from inference.frames import read_depth
@@ -40,7 +41,7 @@ def listed(count, *, first=0, is_full_range=True, **around):
 
 
 def frames_of(count):
-    return [Frame(torch.zeros(3, 4, 4, dtype=torch.uint16), False)] * count
+    return [Frame(torch.zeros(3, 4, 4, dtype=torch.uint16), False, 0)] * count
 
 
 def test_own_frames_get_their_own_depth_and_neighbours_none(tmp_path):
@@ -118,6 +119,71 @@ def test_depth_of_the_films_own_size_keeps_its_values_but_for_wider_near_edges()
     depth, left = torch.rand(1, 1, 6, 8), torch.rand(1, 3, 6, 8)
 
     assert torch.equal(fitted(refine)(depth, left), wider(depth))
+
+
+def test_the_published_way_widens_nothing():
+    left = torch.rand(1, 3, 6, 8)
+    same, large = torch.rand(1, 1, 6, 8), torch.rand(1, 1, 12, 16)
+    fit = fitted(refine, widens=False)
+
+    averaged = torch.nn.functional.avg_pool2d(large, 2)
+    assert torch.equal(fit(same, left), same)
+    torch.testing.assert_close(fit(large, left), averaged)
+
+
+def test_the_reference_mode_does_not_widen_given_depth(tmp_path):
+    source = film(tmp_path / "film.mp4", VARIABLE)
+    steps = torch.rand(48, 64, generator=torch.Generator().manual_seed(1))
+    video = tmp_path / "depth.mkv"
+    one_picture(video, steps, count=len(VARIABLE))
+    shown = []
+
+    def watched(left, disparity):
+        shown.append(disparity / (0.02 * 64) + 0.5)
+        return PIPELINE.splat(left, disparity)
+
+    for reference in (False, True):
+        asked = conversion(manifest(VARIABLE)).model_copy(
+            update={
+                "depth": listed(len(VARIABLE)),
+                "settings": StereoSettings(reference=reference),
+            }
+        )
+        convert(
+            asked,
+            source,
+            tmp_path / "made.mp4",
+            pipeline=replace(PIPELINE, splat=watched),
+            on_frames=lambda count: None,
+            depth=video,
+        )
+
+    ours, published = shown[0], shown[-1]
+    torch.testing.assert_close(published[0, 0], steps, atol=1e-4, rtol=0)
+    torch.testing.assert_close(ours, wider(published), atol=1e-4, rtol=0)
+
+
+def one_picture(path, inverse_depth, *, count):
+    """A depth video of one picture [H, W] again and again."""
+    whole = (inverse_depth * 65535).round().numpy().astype(np.uint16)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=RATE)
+        stream.height, stream.width = whole.shape
+        stream.pix_fmt = "gray16le"
+        for number in range(count):
+            frame = VideoFrame.from_ndarray(whole, format="gray16le")
+            frame.pts, frame.time_base = number, Fraction(1, RATE)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def test_greys_that_are_floats_keep_their_values():
+    values = np.linspace(0.0, 1.0, 48, dtype=np.float32).reshape(6, 8)
+    frame = VideoFrame.from_ndarray(values, format="grayf32le")
+
+    read = GreyReader(is_full_range=True).luma(frame)
+
+    assert np.array_equal(read[0, 0].numpy(), values)
 
 
 def test_depth_of_a_film_with_odd_sizes_is_padded_as_the_film_was():

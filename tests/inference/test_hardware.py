@@ -6,7 +6,8 @@ from torch import nn
 
 from contract.errors import Blame, ErrorCode, StereoSpotError
 from contract.modes import Engine
-from inference.hardware import NEEDS, Hardware, hardware_for
+from inference.hardware import Hardware, hardware_for
+from inference.needs import LARGEST, NEEDS, SIZES, smaller
 
 META = torch.device("meta")
 """Stands in for a card: memory of its own, and what is moved there is elsewhere."""
@@ -22,11 +23,18 @@ def plain_environment(monkeypatch):
 def card(monkeypatch):
     """A machine with a card, on which a test says how much is free."""
 
-    def has(free_gigabytes: float, capability: tuple[int, int] = (8, 0)) -> None:
+    def has(
+        free_gigabytes: float,
+        capability: tuple[int, int] = (8, 0),
+        *,
+        total_gigabytes: float = 1000,
+    ) -> None:
         monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
         free = int(free_gigabytes * 1e9)
-        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free, 10**12))
+        total = int(total_gigabytes * 1e9)
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free, total))
+        monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 0)
 
     return has
 
@@ -55,12 +63,84 @@ def test_a_small_card_gets_one_network_at_a_time(card):
     assert not hardware_for(Engine.FAST).offload
 
 
-def test_a_card_too_small_for_one_network_is_refused(card):
-    card(2)
+def test_what_networks_see_at_once_fits_onto_the_card(card):
+    seen = {}
+    for gigabytes in (80, 40, 24, 16, 12):
+        card(gigabytes)
+        chosen = hardware_for(Engine.STEREOCRAFTER)
+        seen[gigabytes] = chosen.pixels
+        needed = NEEDS[Engine.STEREOCRAFTER].bytes_for(
+            1920, 1080, offload=chosen.offload, seen=chosen.pixels
+        )
+        assert needed <= gigabytes * 1e9
 
-    with pytest.raises(StereoSpotError, match=r"2\.0 GB free, and stereocrafter") as no:
+    assert seen[80] == seen[40] == LARGEST
+    assert LARGEST > seen[24] > seen[16] > seen[12]
+
+
+def test_offload_goes_before_seeing_less(card):
+    card(36)
+
+    chosen = hardware_for(Engine.STEREOCRAFTER)
+
+    assert (chosen.offload, chosen.pixels) == (True, LARGEST)
+
+
+def test_where_offload_is_forbidden_less_is_seen(card, monkeypatch):
+    card(36)
+    monkeypatch.setenv("INFERENCE_OFFLOAD", "0")
+
+    assert hardware_for(Engine.STEREOCRAFTER).pixels < LARGEST
+
+
+def test_without_a_card_as_much_is_seen_as_by_the_largest(no_card):
+    assert hardware_for(Engine.STEREOCRAFTER).pixels == LARGEST
+
+
+def test_a_card_too_small_for_an_engine_is_the_operators_to_change(card):
+    card(1.6, total_gigabytes=2)
+
+    with pytest.raises(
+        StereoSpotError, match=r"2\.0 GB, too little for stereocrafter"
+    ) as no:
+        hardware_for(Engine.STEREOCRAFTER)
+    assert no.value.code.blame is Blame.OPERATOR
+
+
+def test_a_card_that_somebody_else_fills_is_tried_again_later(card):
+    card(2, total_gigabytes=24)
+
+    with pytest.raises(StereoSpotError, match=r"22\.0 of its 24\.0 GB") as no:
         hardware_for(Engine.STEREOCRAFTER)
     assert no.value.code is ErrorCode.OUT_OF_MEMORY
+    assert no.value.code.blame is Blame.TRANSIENT
+
+
+def test_what_does_not_fit_beside_our_own_networks_is_not_blamed_on_others(
+    card, monkeypatch
+):
+    card(4, total_gigabytes=24)
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 19 * 10**9)
+    hardware = Hardware(torch.device("cuda"), torch.float16)
+
+    refusal = hardware.too_small("a film")
+
+    assert refusal.code.blame is Blame.OPERATOR
+    assert "24.0 GB, too little for a film" in str(refusal)
+
+
+def test_a_machine_without_a_card_is_tried_again_later():
+    refusal = Hardware(torch.device("cpu"), torch.float32).too_small("a film")
+
+    assert refusal.code is ErrorCode.OUT_OF_MEMORY
+
+
+def test_sizes_go_down_to_an_end():
+    seen, sizes = LARGEST + 1, []
+    while (seen := smaller(seen) or 0) > 0:
+        sizes.append(seen)
+
+    assert tuple(sizes) == SIZES
 
 
 def test_an_old_card_that_is_slow_in_half_precision_computes_in_float32(card):

@@ -150,13 +150,60 @@ def compiled(dtype: str, capability: int) -> str:
     return triton.compile(source, target=target, options=options).asm["ptx"]
 
 
-def test_a_card_is_given_the_kernel_where_there_is_triton():
+@pytest.fixture
+def tried(monkeypatch):
+    """A card of its own for a test, which says how the kernel fares there."""
     from inference.stages.warp import kernel
 
-    assert splat_module._kernel() is kernel.splat
+    calls = []
+
+    def fares(error: Exception | None) -> list[Tensor]:
+        def launched(left: Tensor, disparity: Tensor) -> tuple[Tensor, Tensor]:
+            calls.append(left)
+            if error is not None:
+                raise error
+            return left, disparity
+
+        monkeypatch.setattr(kernel, "splat", launched)
+        splat_module._kernel.cache_clear()
+        return calls
+
+    yield fares
+    splat_module._kernel.cache_clear()
+
+
+CARD = torch.device("cpu")
+
+
+def test_a_card_is_given_the_kernel_where_there_is_triton(tried):
+    from inference.stages.warp import kernel
+
+    tried(None)
+
+    assert splat_module._kernel(CARD) is kernel.splat
+
+
+def test_where_the_kernel_cannot_be_launched_torch_does_it_after_one_warning(
+    tried, caplog
+):
+    calls = tried(RuntimeError("Failed to find C compiler"))
+
+    assert [splat_module._kernel(CARD) for _ in range(3)] == [None] * 3
+    assert len(calls) == 1
+    (warning,) = caplog.records
+    assert "Failed to find C compiler" in warning.getMessage()
+
+
+def test_a_card_that_is_full_just_now_does_not_lose_the_kernel(tried):
+    tried(torch.OutOfMemoryError("full"))
+    with pytest.raises(torch.OutOfMemoryError):
+        splat_module._kernel(CARD)
+    tried(None)
+
+    assert splat_module._kernel(CARD) is not None
 
 
 def test_without_triton_torch_does_it(monkeypatch):
     monkeypatch.setattr(splat_module, "find_spec", lambda name: None)
 
-    assert splat_module._kernel.__wrapped__() is None
+    assert splat_module._kernel.__wrapped__(CARD) is None

@@ -17,18 +17,22 @@ class Wall:
         self.inverse_depth = inverse_depth
 
     def __call__(self, frames, *, own, seed):
-        for frame in frames:
-            height, width = frame.planes.shape[-2:]
-            yield torch.full((1, 1, height, width), self.inverse_depth)
+        for number, frame in enumerate(frames):
+            if number in own:
+                size = (1, 1, *frame.planes.shape[-2:])
+                yield torch.full(size, self.inverse_depth)
 
 
-def nothing_filled(views, *, seed):
-    for view in views:
-        yield view.right
+class NothingFilled:
+    lead = 0
+
+    def __call__(self, views, *, seed):
+        for view in views:
+            yield view.right
 
 
 def convert(inverse_depth, left, mode=StereoMode.SBS, **settings):
-    pipeline = Pipeline(depth=Wall(inverse_depth), fill=nothing_filled, version="wall")
+    pipeline = Pipeline(depth=Wall(inverse_depth), fill=NothingFilled(), version="wall")
     (stereo,) = pipeline(
         [sixteen_bits(left)],
         own=range(1),
@@ -43,6 +47,37 @@ def convert(inverse_depth, left, mode=StereoMode.SBS, **settings):
 def left():
     dice = torch.Generator().manual_seed(0)
     return unit(sixteen_bits(torch.rand(1, 3, 8, 100, generator=dice)))
+
+
+class Leading:
+    lead = 3
+
+    def __init__(self):
+        self.places = []
+
+    def __call__(self, views, *, seed):
+        for view in views:
+            self.places.append(view.place)
+            yield view.right
+
+
+@pytest.mark.parametrize(("first", "shown"), [(5, [102, 103, 104]), (1, [100])])
+def test_a_filler_sees_frames_before_the_own_ones_that_do_not_come_out(first, shown):
+    fill = Leading()
+    greys = [torch.full((3, 8, 16), 100 * number) for number in range(10)]
+
+    made = Pipeline(depth=Wall(0.5), fill=fill, version="wall")(
+        [grey.to(torch.uint16) for grey in greys],
+        own=range(first, 8),
+        mode=StereoMode.SBS,
+        settings=StereoSettings(),
+        seed=0,
+        places=range(100, 110),
+    )
+
+    brightness = [round(float(stereo.mean()) * 655.35) for stereo in made]
+    assert brightness == list(range(first, 8))
+    assert fill.places == shown + list(range(100 + first, 108))
 
 
 @pytest.mark.parametrize("mode", StereoMode)

@@ -3,6 +3,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import torch
+
+from inference import process
+
 SEGMENTS = """
 import resource, threading, torch
 from inference import process
@@ -35,3 +39,12 @@ def test_a_later_segment_takes_no_more_memory_than_the_first():
     first, last, held = map(int, done.stdout.split())
     assert last <= first * 1.05
     assert held < last
+
+
+def test_what_a_card_has_to_spare_goes_back_to_it(monkeypatch):
+    emptied = []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(True))
+
+    process.give_back_memory()
+
+    assert emptied

@@ -5,10 +5,11 @@ import torch
 
 from benchmarks.quality import figures
 from benchmarks.quality.__main__ import BEGIN, END, main
-from benchmarks.quality.films import rendered
+from benchmarks.quality.films import Film, rendered
 from benchmarks.quality.measuring import CONTEXT, measured
-from contract.modes import StereoSettings
+from contract.modes import Engine, StereoSettings
 from inference.colour import sixteen_bits
+from inference.engines import pipeline_for
 from inference.pipeline import Pipeline
 from inference.stages.fill.push_pull import push_pull
 
@@ -119,7 +120,9 @@ class Forgetful:
 def test_an_engine_that_forgets_between_segments_is_found_out():
     film = rendered("glide", SIZE, 2 * (CONTEXT + 3), SETTINGS)
 
-    found = measured(film, Pipeline(Forgetful(), push_pull, "forgetful"), SETTINGS)
+    forgetful = Pipeline(depth=Forgetful(), fill=push_pull, version="forgetful")
+
+    found = measured(film, forgetful, SETTINGS)
 
     # The second segment counts from 3 frames on, each 1 / 40 of 2 % of the width.
     assert found.seam == pytest.approx(3 / 40 * 0.02 * SIZE[0], rel=1e-3)
@@ -164,3 +167,16 @@ def test_a_page_without_markers_is_left_alone(tmp_path):
         renew(page, size="64x36", frames=2)
 
     assert page.read_text() == "nothing to renew"
+
+
+@pytest.mark.parametrize(("count", "size"), [(1, (64, 48)), (6, (8, 8))])
+def test_a_clip_of_one_frame_or_of_few_pixels_is_measured_too(count, size):
+    width, height = size
+    grey = torch.rand(3, height, width, generator=torch.Generator().manual_seed(0))
+    pictures = tuple(sixteen_bits(grey[None]) for _ in range(count))
+    film = Film("clip", pictures, [True, *[False] * (count - 1)])
+
+    found = measured(film, pipeline_for(Engine.PREVIEW), SETTINGS)
+
+    assert (found.seam is None) == (count == 1)
+    assert found.flicker < 1.0

@@ -4,6 +4,8 @@ import errno
 import json
 import logging
 import os
+import re
+import shutil
 import subprocess
 import sys
 import time
@@ -11,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from huggingface_hub import close_session, constants, file_download
+from huggingface_hub import HfApi, close_session, constants, file_download
 from safetensors.numpy import save
 
 from contract.errors import Blame, ErrorCode, StereoSpotError
@@ -24,6 +26,8 @@ from inference.weights import (
     STEREOCRAFTER,
     SVD,
     fetch,
+    pins,
+    token,
     version,
     whole,
 )
@@ -63,7 +67,7 @@ def point_to(monkeypatch, url: str) -> None:
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch) -> Path:
     """An empty cache of a person whom the hub does not know."""
-    for name in (weights.FOLDER, "STEREOSPOT_WEIGHTS_REVISIONS", "HF_TOKEN"):
+    for name in (weights.FOLDER, pins.OVERRIDES, token.VARIABLE, token.SECRET):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
@@ -171,6 +175,24 @@ def test_a_repository_without_known_revision_is_pinned_at_its_first_use(hub, cac
     assert version(again) == version(first)
 
 
+def test_who_comes_second_uses_what_the_first_has_pinned(hub, cache, monkeypatch):
+    """A commit is made while two processes ask for the newest."""
+    first = hub.commits[DEPTHCRAFTER.name]
+    hub.older.add(first)
+    hub.commits[DEPTHCRAFTER.name] = "c" * 40
+    describe = HfApi.model_info
+
+    def meanwhile(api: HfApi, name: str, **kwargs):
+        if name == DEPTHCRAFTER.name:
+            pins.pin(DEPTHCRAFTER, first)
+        return describe(api, name, **kwargs)
+
+    cache.mkdir()
+    monkeypatch.setattr(HfApi, "model_info", meanwhile)
+
+    assert fetch(Engine.STEREOCRAFTER)[DEPTHCRAFTER].revision == first
+
+
 def test_the_lock_is_kept_when_the_files_are_fetched_again(hub, cache):
     cache.mkdir()
     pins = {DEPTHCRAFTER.name: hub.commits[DEPTHCRAFTER.name], "other/one": "d" * 40}
@@ -246,6 +268,61 @@ def test_the_right_token_opens_a_gated_repository(hub, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_right")
 
     assert is_there(fetch(Engine.STEREOCRAFTER)[SVD], SVD)
+
+
+def test_a_token_that_was_changed_meanwhile_gets_its_turn(hub, monkeypatch, caplog):
+    hub.gated[SVD.name] = "hf_right"
+    held = ["hf_wrong"]
+
+    def read() -> token.Token:
+        value, held[0] = held[0], "hf_right"
+        return token.Token(value, "the secret")
+
+    monkeypatch.setattr(token, "read", read)
+    with caplog.at_level(logging.DEBUG):
+        assert is_there(fetch(Engine.STEREOCRAFTER)[SVD], SVD)
+    assert "hf_" not in caplog.text
+
+
+@pytest.mark.parametrize("value", ["hf_tökén", "hf_right hf_left", "hf_right\nhf_left"])
+def test_a_token_that_no_request_can_carry_is_told_and_never_shown(
+    hub, monkeypatch, caplog, value
+):
+    hub.gated[SVD.name] = "hf_right"
+    monkeypatch.setenv("HF_TOKEN", value)
+
+    with caplog.at_level(logging.DEBUG):
+        error = refused(Engine.STEREOCRAFTER)
+
+    assert error.code is ErrorCode.WEIGHTS_FORBIDDEN
+    assert "HF_TOKEN has characters in it that no token has" in error.message
+    assert value not in caplog.text + error.message
+    assert is_there(fetch(Engine.FAST)[DEPTH_ANYTHING], DEPTH_ANYTHING)
+
+
+def test_a_placeholder_for_a_token_keeps_nobody_from_open_weights(hub, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "REPLACE_ME")
+
+    assert is_there(fetch(Engine.FAST)[DEPTH_ANYTHING], DEPTH_ANYTHING)
+    assert hub.shown == {None}  # the hub itself refuses a token that it does not know
+
+
+def test_a_gated_repository_says_what_is_wrong_with_the_token(hub, monkeypatch):
+    hub.gated[SVD.name] = "REPLACE_ME"
+    monkeypatch.setenv("HF_TOKEN", "REPLACE_ME")
+
+    error = refused(Engine.STEREOCRAFTER)
+
+    assert error.code is ErrorCode.WEIGHTS_FORBIDDEN
+    assert "HF_TOKEN is a placeholder" in error.message
+
+
+def test_a_secret_that_cannot_be_read_just_now_is_worth_another_try(hub, monkeypatch):
+    hub.gated[SVD.name] = "hf_right"
+    fault = StereoSpotError(ErrorCode.WEIGHTS_UNREACHABLE, "No answer.")
+    monkeypatch.setattr(token, "read", lambda: token.Token(None, "the secret", fault))
+
+    assert refused(Engine.STEREOCRAFTER).code is ErrorCode.WEIGHTS_UNREACHABLE
 
 
 def test_a_repository_that_the_hub_does_not_show_may_be_private(hub):
@@ -330,6 +407,7 @@ def test_a_disk_that_takes_nothing_is_the_operators(hub, monkeypatch, number, co
         ("model.safetensors", b"<html>Please log in.</html>"),
         ("model.safetensors", save({})),
         ("config.json", b'{"layers": '),
+        ("config.json", b"[]"),
     ],
 )
 def test_a_file_that_is_not_whole_is_named(request, source, name, content):
@@ -344,6 +422,32 @@ def test_a_file_that_is_not_whole_is_named(request, source, name, content):
 
     assert error.code is ErrorCode.WEIGHTS_CORRUPT
     assert error.message.startswith(str(path))
+    assert ("Remove" if source == "hub" else "Copy it there again") in error.message
+
+
+def test_what_the_hubs_cache_has_damaged_is_mended_as_the_error_says(hub):
+    file = fetch(Engine.FAST)[DEPTH_ANYTHING].folder / "model.safetensors"
+    file.write_bytes(TENSORS[:100])
+    folder = re.search(r"Remove (\S+):", refused().message)[1]
+
+    shutil.rmtree(folder)
+
+    assert is_there(fetch(Engine.FAST)[DEPTH_ANYTHING], DEPTH_ANYTHING)
+
+
+def test_what_a_killed_download_left_is_removed_when_nobody_can_be_at_it(hub, cache):
+    blobs = cache / f"models--{DEPTH_ANYTHING.name.replace('/', '--')}" / "blobs"
+    blobs.mkdir(parents=True)
+    left, alive = blobs / "a.1.incomplete", blobs / "b.2.incomplete"
+    for part in (left, alive):
+        part.touch()
+    long_ago = time.time() - 2 * 24 * 3600
+    os.utime(left, (long_ago, long_ago))
+
+    fetch(Engine.FAST)
+
+    assert not left.exists()
+    assert alive.exists()
 
 
 def test_files_that_came_by_hand_are_used_where_they_are(by_hand):

@@ -57,6 +57,23 @@ def cut(path, folder, spans=SPANS):
                 "is_full_range": False,
             },
         ),
+        *(
+            (
+                f"limited-{codec}-{pixel_format}.mov",
+                {
+                    "codec": codec,
+                    "pixel_format": pixel_format,
+                    "is_full_range": False,
+                    **({"crf": "0"} if codec == "libx264" else {}),
+                },
+            )
+            for codec, pixel_format in (
+                ("libx264", "yuv444p"),
+                ("libx264", "yuv444p10le"),
+                ("prores_ks", "yuv444p10le"),
+                ("prores_ks", "yuva444p10le"),
+            )
+        ),
     ],
 )
 def test_every_segment_has_the_depth_of_its_own_frames(tmp_path, name, options):

@@ -6,8 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apps.pipeline.chunk import segment_seconds
+from apps.pipeline.media.film import Film
 from apps.pipeline.media.plan import plan, targets
 from contract.keys import MAX_SEGMENTS
+from contract.modes import Engine
 
 COUNTS = st.integers(1, 5000)
 TARGETS = st.integers(1, 700)
@@ -78,3 +81,37 @@ def test_targets_are_the_boundaries_of_a_film_without_cuts():
 def test_a_plan_of_nothing_is_a_mistake(count, target, overlap):
     with pytest.raises(ValueError, match="a plan needs"):
         plan(count, target, [], overlap)
+
+
+@pytest.mark.parametrize(
+    ("engine", "size", "seconds"),
+    [
+        (Engine.PREVIEW, (1920, 1080), 20.0),
+        (Engine.FAST, (1920, 1080), 20.0),
+        (Engine.STEREOCRAFTER, (1280, 720), 13.6),
+        (Engine.STEREOCRAFTER, (1920, 1080), 6.0),
+        (Engine.STEREOCRAFTER, (3840, 2160), 1.5),
+    ],
+)
+def test_a_slow_engine_has_segments_that_half_an_hour_suffices_for(
+    settings, engine, size, seconds
+):
+    settings.SEGMENT_SECONDS = 20.0
+    width, height = size
+    film = Film(
+        codec="h264",
+        width=width,
+        height=height,
+        pixel_format="yuv420p",
+        time_base=(1, 24),
+        frame_rate=(24, 1),
+        duration=60,
+    )
+
+    found = segment_seconds(film, engine)
+
+    assert found == pytest.approx(seconds, rel=0.02)
+    longest = 1.5 * found * 24 * width * height / 1e6
+    assert longest * engine.seconds_per_megapixel <= 1800.01
+    settings.SEGMENT_SECONDS = 0.5
+    assert segment_seconds(film, engine) == 0.5

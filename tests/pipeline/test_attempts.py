@@ -62,6 +62,7 @@ def test_work_that_succeeds_gives_its_result():
     [
         (StereoSpotError(ErrorCode.NOT_A_VIDEO, "Text."), ErrorCode.NOT_A_VIDEO),
         (MemoryError(), ErrorCode.OUT_OF_MEMORY),
+        (RuntimeError("CUDA error: out of memory"), ErrorCode.OUT_OF_MEMORY),
         (ZeroDivisionError(), ErrorCode.INTERNAL),
     ],
 )

@@ -19,6 +19,7 @@ from apps.pipeline.tidy import tidy
 from contract.errors import Blame, ErrorCode, StereoSpotError
 from contract.keys import segments_prefix, sources_prefix
 from contract.modes import Engine
+from inference import engines
 from inference.engines import pipeline_for
 from tests.depths import depth_video, number_of
 from tests.inference.films import TICK, film
@@ -84,7 +85,7 @@ def test_frame_k_gets_depth_k_in_every_segment(
         return plain.splat(left, disparity)
 
     monkeypatch.setattr(
-        inferring, "pipeline", lambda engine, **_: replace(plain, splat=watched)
+        engines, "pipeline_for", lambda engine, **_: replace(plain, splat=watched)
     )
     job = bring(film_path, depth_path)
 

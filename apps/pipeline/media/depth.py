@@ -82,14 +82,16 @@ def split_depth(
 
 
 def _is_full_range(path: Path, video: Film) -> bool:
-    """As players do, but grey without colour is full whatever it says, as FFmpeg makes it.
+    """As players do, but R, G and B, and grey without colour, are full whatever they say,
+    as FFmpeg makes them.
 
     Encoders that are given such grey leave the range unsaid, or say the wrong one.
     """
     if video.color_range == _FULL or video.pixel_format.startswith("yuvj"):
         return True
-    components = av.VideoFormat(video.pixel_format).components
-    if not any(component.is_chroma for component in components):
+    pixels = av.VideoFormat(video.pixel_format)
+    # Of more than grey, and than grey with alpha, two are chroma, at 4:4:4 too.
+    if pixels.is_rgb or len(pixels.components) <= 2:
         return True
     return video.codec == "h264" and _is_grey_h264(path)
 

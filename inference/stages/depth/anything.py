@@ -27,6 +27,7 @@ from inference.shots import Frame
 from inference.stages.depth import motion
 from inference.stages.depth.ranges import settled
 from inference.stages.depth.steady import along_motion, links, trust_in
+from inference.weights.loading import loaded
 from inference.windows import windows
 
 AVERAGED, RANGED = 4, 8
@@ -87,13 +88,15 @@ class DepthAnything:
     def load(
         cls, folder: Path, hardware: Hardware, *, side: int = SIDE
     ) -> DepthAnything:
-        """With weights from a folder as on the Hugging Face hub (config, safetensors)."""
+        """With weights from a folder as on the Hugging Face hub (config, safetensors).
+
+        StereoSpotError(WEIGHTS_CORRUPT) where they are not all there, or another network's.
+        """
         from transformers import DepthAnythingForDepthEstimation
 
-        model = DepthAnythingForDepthEstimation.from_pretrained(
-            folder, dtype=hardware.dtype, local_files_only=True
+        model = hardware.settled(
+            loaded(DepthAnythingForDepthEstimation, folder, dtype=hardware.dtype)
         )
-        model = hardware.settled(model.eval().requires_grad_(False))
 
         def network(pictures: Tensor) -> Tensor:
             with hardware.on_card(model):

@@ -54,7 +54,8 @@ def depth_latents(
 ) -> Iterator[Tensor]:
     """The denoised latents of each frame, as soon as no window changes them any more.
 
-    `draw` gives the noise [n, 4, h/8, w/8] of the first window; the others use it again.
+    `draw` gives noise [n, 4, h/8, w/8] of the next n frames; windows share that of the
+    frames they share.
     """
     schedule = networks.schedule(recipe.steps)
     highest, beginning = float(schedule.sigmas[0]), float(schedule.init_noise_sigma)
@@ -62,12 +63,12 @@ def depth_latents(
     for window in spans(conditions, size=recipe.window, overlap=recipe.overlap):
         frames = len(window)
         shown = torch.stack([condition.latents for condition in window])
-        if len(noise) == 0:
-            noise = draw((frames, *shown.shape[1:])).to(shown.device)
-            before = noise[:0]
         shared = len(before)
-        start = noise[:frames] * beginning
-        start[:shared] = before + start[:shared] / beginning * highest
+        fresh = draw((frames - shared, *shown.shape[1:])).to(shown.device)
+        noise = torch.cat([noise[-shared:], fresh]) if shared else fresh
+        start = noise * beginning
+        if shared:
+            start[:shared] = before + start[:shared] / beginning * highest
         made = networks.denoise(
             start,
             shown,
@@ -80,11 +81,11 @@ def depth_latents(
             steps=recipe.steps,
             guidance=recipe.guidance,
         )
-        made[:shared] = _faded(before, made[:shared])
+        if shared:
+            made[:shared] = _faded(before, made[:shared])
         settled = max(0, frames - recipe.overlap)
         yield from made[:settled].clone()
         before = made[settled:].clone()
-        noise = noise.roll(recipe.overlap, dims=0)
     yield from before
 
 

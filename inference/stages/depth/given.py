@@ -38,13 +38,15 @@ class Given:
 
 
 def fitted(
-    refine: Callable[[Tensor, Tensor], Tensor],
+    refine: Callable[[Tensor, Tensor], Tensor], *, widens: bool = True
 ) -> Callable[[Tensor, Tensor], Tensor]:
     """Bring given depth [1, 1, h, w] to the size of the left eye [1, 3, H, W].
 
     Smaller maps go through `refine`. Depth of the film's own size keeps its values, also
-    where the film's odd sizes were padded to even ones; near things become a little wider.
+    where the film's odd sizes were padded to even ones. Of both, near things become a
+    little wider if `widens`; the published algorithm does not.
     """
+    wider = widened if widens else lambda depth: depth
 
     def fit(inverse_depth: Tensor, left: Tensor) -> Tensor:
         inverse_depth = inverse_depth.to(left.device)
@@ -53,9 +55,9 @@ def fitted(
         right = width - inverse_depth.shape[-1]
         if down in (0, 1) and right in (0, 1):
             beyond = (0, right, 0, down)
-            return widened(functional.pad(inverse_depth, beyond, mode="replicate"))
+            return wider(functional.pad(inverse_depth, beyond, mode="replicate"))
         if down <= 0 and right <= 0:
-            return widened(
+            return wider(
                 functional.interpolate(inverse_depth, (height, width), mode="area")
             )
         return refine(inverse_depth, left)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from inference.needs import LARGEST
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -27,6 +29,9 @@ class Recipe:
     """Standard deviation of the noise on the network's input pixels in [-1, 1]."""
     longest_side: int = 1024
     """Pixels, a multiple of 64: larger films are made smaller."""
+    pixels: int | None = LARGEST
+    """The most of a picture, its padding included; a window that does not fit onto the
+    card is tried again with fewer. None: as many as `longest_side` lets it have, always."""
     keeps_shape: bool = True
     """The picture is padded to multiples of 64 pixels; else it is stretched to them."""
     encode_frames: int = 5
@@ -53,6 +58,7 @@ REFERENCE = Recipe(
     window=70,
     steps=8,
     guidance=1.2,
+    pixels=None,
     keeps_shape=False,
     encode_frames=8,
     decode_context=0,

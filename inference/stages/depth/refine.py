@@ -28,6 +28,12 @@ def refine(inverse_depth: Tensor, left: Tensor) -> Tensor:
     return widened(slope.mul_(guide).add_(offset).clamp_(0.0, 1.0))
 
 
+def enlarged(inverse_depth: Tensor, left: Tensor) -> Tensor:
+    """As published: to the picture's size, and nothing more."""
+    size = (left.shape[-2], left.shape[-1])
+    return functional.interpolate(inverse_depth, size, mode="bilinear")
+
+
 def widened(inverse_depth: Tensor) -> Tensor:
     """Near things wider by an edge's blur, so that it moves with them and leaves no line.
 

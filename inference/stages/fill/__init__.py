@@ -18,8 +18,15 @@ class View(NamedTuple):
     occluded: Tensor
     """[1, 1, H, W]: 1 where nothing landed, else 0."""
     begins_shot: bool
+    place: int
+    """In the film, whichever segment it is seen in; no other view has the same."""
 
 
 class Filler(Protocol):
+    @property
+    def lead(self) -> int:
+        """Views that it wants before a segment's own ones: it fills all, the first are
+        dropped. So a segment does not begin where what it makes begins."""
+
     def __call__(self, views: Iterable[View], *, seed: int) -> Iterator[Tensor]:
         """The right eye of each view, in order, read no further ahead than needed."""

@@ -18,7 +18,8 @@ from torch.nn import functional
 
 from inference.diffusion.networks import Networks
 from inference.diffusion.noise import Draw
-from inference.diffusion.tiles import LATENT, Tiling, fitted, tiling, tiling_within
+from inference.diffusion.tiles import LATENT, Tiling, tiling, tiling_within
+from inference.heartbeat import beat
 from inference.stages.fill.recipe import Recipe
 
 
@@ -37,21 +38,20 @@ def inpainted(
     h and w are the size of the picture, as cut by `recipe.crop`. Where the recipe keeps
     the source, tiles without occlusion are `warped` as it was. `draw` gives the noise of
     the tile with a number, row by row: that for pixels first, if any, then for latents.
-    torch.OutOfMemoryError where a tile is too large.
+    What a tile that is too large raises is for `is_out_of_memory` to tell.
     """
     height, width = cropped(warped.shape[-2], warped.shape[-1], recipe)
-    whole, mask = (fitted(input_, *tiles.size) for input_ in (warped, occluded))
     latents = [
         _latents(networks, pixels, hole, draw(number), recipe)
         if not recipe.keeps_source or bool(hole.any())
         else None
         for number, (pixels, hole) in enumerate(
-            zip(tiles.cut(whole), tiles.cut(mask), strict=True)
+            zip(tiles.cut(warped), tiles.cut(occluded), strict=True)
         )
     ]
     if any(part is not None for part in latents):
-        whole = _decoded(networks, latents, whole, tiles, recipe)
-    return whole[..., :height, :width]
+        warped = _decoded(networks, latents, warped, tiles, recipe)
+    return warped[..., :height, :width]
 
 
 def tiles_of(height: int, width: int, recipe: Recipe, *, largest: int) -> Tiling:
@@ -82,6 +82,7 @@ def _latents(
     networks: Networks, warped: Tensor, occluded: Tensor, draw: Draw, recipe: Recipe
 ) -> Tensor:
     """Denoised latents [T, 4, h/8, w/8] of a tile [T, 3, h, w]."""
+    beat()
     frames, _, height, width = warped.shape
     grain = None
     if recipe.augmentation:
@@ -105,6 +106,7 @@ def _latents(
         ),
         steps=recipe.steps,
         guidance=torch.linspace(*recipe.guidance, frames),
+        at_once=recipe.guides_at_once,
     )
 
 
@@ -125,8 +127,9 @@ def _decoded(
     joined = tiles.joined(latents, nothing, scale=LATENT)
     if not recipe.decodes_tiles:
         return networks.decode(joined, chunk=recipe.decode_frames)
-    pixels = [
+    # One after the other: a picture of all of them is all that is kept.
+    pixels = (
         None if part is None else networks.decode(whole, chunk=recipe.decode_frames)
         for part, whole in zip(latents, tiles.cut(joined, scale=LATENT), strict=True)
-    ]
+    )
     return tiles.joined(pixels, beneath.to(networks.device))

@@ -14,10 +14,17 @@ REACH = 0.02
 """Of the width: so far the background's lines are drawn on; twice as far all is a blur."""
 
 
-def push_pull(views: Iterable[View], *, seed: int) -> Iterator[Tensor]:
+class PushPull:
     """A filler; without chance in it, so the seed is not needed."""
-    for view in views:
-        yield filled(view.right, view.occluded)
+
+    lead = 0
+
+    def __call__(self, views: Iterable[View], *, seed: int) -> Iterator[Tensor]:
+        for view in views:
+            yield filled(view.right, view.occluded)
+
+
+push_pull = PushPull()
 
 
 def filled(right: Tensor, occluded: Tensor) -> Tensor:

@@ -17,6 +17,8 @@ class Recipe:
     guidance: tuple[float, float] = (1.0, 1.0)
     """Of a chunk's first and last frame, linear between them. At 1 the UNet runs once a
     step, else twice."""
+    guides_at_once: bool = False
+    """Both passes are one batch of two, with twice the memory."""
     frames_per_second: int = 7
     motion_bucket: int = 127
     """What Stable Video Diffusion is told of the film, as published."""
@@ -49,6 +51,11 @@ class Recipe:
     decode_frames: int = 8
     """Frames decoded together, which is when memory peaks. The decoder smooths over time,
     so more are steadier; 8 of a whole tile need what DepthCrafter's 8 of 576 × 1024 do."""
+    resets_at_cuts: bool = True
+    """Nothing is reused over a cut; else cuts are not seen."""
+    lead: int = 12
+    """Frames before a segment's own ones that are filled and dropped; no more than the
+    segment brings. They are of the same noise as in the segment before."""
     rounds: bool = False
     """What the network makes is rounded to 8 bits."""
 
@@ -57,6 +64,7 @@ DEFAULT = Recipe()
 
 REFERENCE = Recipe(
     guidance=(1.01, 1.01),
+    guides_at_once=True,
     tail=20,
     tiles=2,
     multiple=8,
@@ -66,5 +74,7 @@ REFERENCE = Recipe(
     keeps_source=False,
     decodes_tiles=False,
     decode_frames=2,
+    resets_at_cuts=False,
+    lead=0,
     rounds=True,
 )

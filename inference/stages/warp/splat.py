@@ -8,6 +8,7 @@ at large ones. Here nothing is weighed, so no disparity is too large.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
@@ -15,6 +16,10 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from inference.memory import is_out_of_memory
+
+log = logging.getLogger(__name__)
 
 MAX_DROP = 1.0
 """Pixels of disparity by which a surface may fall from one column to the next.
@@ -47,7 +52,7 @@ def splat(left: Tensor, disparity: Tensor) -> tuple[Tensor, Tensor]:
     nothing landed, and the occlusion mask [T, 1, H, W], 1 there and else 0, both of
     left's dtype; reckoned in float32. Rows are warped each by itself.
     """
-    if left.is_cuda and (kernel := _kernel()):
+    if left.is_cuda and (kernel := _kernel(left.device)):
         return kernel(left, disparity)
     right, occluded = torch.empty_like(left), torch.empty_like(left[:, :1])
     height, width = left.shape[-2:]
@@ -63,12 +68,30 @@ def splat(left: Tensor, disparity: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @cache
-def _kernel() -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None:
-    """The same in one launch, where there is Triton: it comes with torch for CUDA."""
+def _kernel(
+    device: torch.device,
+) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None:
+    """The same in one launch, where Triton is here, as with torch for CUDA, and works.
+
+    Tried on one pixel first: Triton has a C compiler build what launches the kernel, and
+    not every machine has one.
+    """
     if find_spec("triton") is None:
         return None
     from inference.stages.warp import kernel
 
+    pixel = torch.zeros(1, 1, 1, 1, device=device)
+    try:
+        kernel.splat(pixel, pixel)
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        log.warning(
+            "Triton does not work on %s, so torch splats there, which is slower (%s)",
+            device,
+            error,
+        )
+        return None
     return kernel.splat
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from inference.diffusion.networks import CPU
 from inference.stages.fill import View
 
 INVENTED = 0.5
@@ -22,6 +23,7 @@ class Drawing:
     """
 
     device = torch.device("cpu")
+    hardware = CPU
 
     def __init__(
         self,
@@ -74,4 +76,4 @@ def views(
         right = (0.2 + 0.005 * (number % 70) + down + across).expand(1, 3, -1, -1)
         occluded = torch.zeros(1, 1, height, width)
         occluded[..., top : top + 4, left : left + 6] = 1.0
-        yield View(right * (1.0 - occluded), occluded, number in cuts)
+        yield View(right * (1.0 - occluded), occluded, number in cuts, number)

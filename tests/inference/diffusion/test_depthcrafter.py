@@ -10,11 +10,12 @@ import torch
 from torch.nn import functional
 
 from contract.errors import ErrorCode, StereoSpotError
-from inference.diffusion.noise import seeded
+from inference.needs import SIZES
 from inference.shots import Frame
 from inference.stages.depth.depthcrafter import (
     DepthCrafter,
     look,
+    padded_size,
     restored,
     seen_size,
     whole_clip,
@@ -34,7 +35,7 @@ def film(frames, *, cuts=(), height=48, width=64, read=None):
         planes = (large[0] * 65535).to(torch.uint16)
         if read is not None:
             read.append(weakref.ref(planes))
-        yield Frame(planes, number == 0 or number in cuts)
+        yield Frame(planes, number == 0 or number in cuts, number)
 
 
 @torch.inference_mode()
@@ -55,12 +56,8 @@ def test_every_length_gives_one_depth_for_each_frame(depth_networks, frames):
 
 
 def test_a_shot_is_a_film_of_its_own(depth_networks):
-    """Depth after a cut is that of the film that begins there, save for its noise."""
-
-    def by_kind(seed, shot, kind):
-        return seeded(seed, kind)
-
-    both = DepthCrafter(depth_networks, SMALL, noise=by_kind)
+    """Depth after a cut is that of the film that begins there."""
+    both = DepthCrafter(depth_networks, SMALL)
     with torch.inference_mode():
         whole = list(both(film(26, cuts=(13,)), own=range(26), seed=1))
         tail = list(film(26, cuts=(13,)))[13:]
@@ -69,18 +66,31 @@ def test_a_shot_is_a_film_of_its_own(depth_networks):
         assert torch.equal(one, other)
 
 
-def test_shots_have_noise_of_their_own(depth_networks):
-    asked = []
+def test_a_frame_has_the_same_noise_in_every_segment_and_no_other_frame_has_it(
+    depth_networks,
+):
+    class Watched(Told):
+        def encode(self, pixels, *, noise, batch):
+            self.grain.append(noise)
+            return self.networks.encode(pixels, noise=noise, batch=batch)
 
-    def noted(*key):
-        asked.append(key)
-        return seeded(*key)
+    def noise_of(frames):
+        networks = Watched(depth_networks, [])
+        networks.grain = []
+        with torch.inference_mode():
+            list(DepthCrafter(networks, SMALL)(frames, own=range(len(frames)), seed=9))
+        return torch.cat(networks.grain), torch.cat(
+            [
+                begun[SMALL.overlap if number else 0 :]
+                for number, (begun, *_) in enumerate(networks.windows)
+            ]
+        )
 
-    crafter = DepthCrafter(depth_networks, SMALL, noise=noted)
-    with torch.inference_mode():
-        list(crafter(film(6, cuts=(2, 4)), own=range(6), seed=9))
-    assert len(set(asked)) == 6
-    assert {key[:2] for key in asked} == {(9, 0), (9, 1), (9, 2)}
+    shown = list(film(22, cuts=(0,)))
+
+    for whole, part in zip(noise_of(shown), noise_of(shown[5:]), strict=True):
+        assert torch.equal(whole[5:], part)
+        assert len(torch.unique(whole.flatten(1), dim=0)) == 22
 
 
 def test_the_same_seed_gives_the_same_film_and_another_does_not(depth_networks):
@@ -109,7 +119,8 @@ def test_frames_are_read_no_earlier_than_a_window_and_its_range_need(depth_netwo
         kept = max(kept, sum(frame() is not None for frame in read))
     # A window; what it settles of the next one's overlap; 12 frames on for the range.
     assert most <= SMALL.window + SMALL.decode_frames + 12
-    assert kept <= 3
+    # Those without depth, to be seen again where they do not fit, and what is read of more.
+    assert kept <= SMALL.window + SMALL.decode_frames
 
 
 def test_a_recipe_may_not_see_cuts(depth_networks):
@@ -127,6 +138,26 @@ def test_the_whole_clip_reaches_from_0_to_1_at_full_size(depth_networks):
     assert float(made.max()) == 1
 
 
+def test_the_whole_clip_waits_off_the_card(monkeypatch):
+    moved = []
+    to_cpu = torch.Tensor.cpu
+
+    def noted(depth):
+        moved.append(depth)
+        return to_cpu(depth)
+
+    def depths():
+        for number in range(3):
+            assert len(moved) == number
+            yield torch.full((1, 1, 4, 4), number / 2), number == 0
+
+    monkeypatch.setattr(torch.Tensor, "cpu", noted)
+
+    made = [float(depth.mean()) for depth in whole_clip(depths())]
+
+    assert made == [0, 0.5, 1]
+
+
 def test_a_clip_at_one_distance_has_no_holes_in_its_depth():
     made = torch.cat(list(whole_clip([(torch.full((1, 1, 4, 4), 0.3), True)])))
     assert torch.equal(made, torch.zeros(1, 1, 4, 4))
@@ -142,6 +173,8 @@ def test_a_clip_at_one_distance_has_no_holes_in_its_depth():
         ((1920, 1080), (1024, 576), (1024, 576)),
         ((20, 30), (20, 30), (64, 64)),
         ((4, 4000), (1, 1024), (64, 1024)),
+        ((1080, 1080), (768, 768), (1024, 1024)),
+        ((1536, 2048), (672, 896), (768, 1024)),
     ],
 )
 def test_sizes(film_size, ours, published):
@@ -159,13 +192,101 @@ def test_the_shape_of_a_picture_is_kept(size):
     assert back.shape[-2:] == seen_size(*size, DEFAULT)
 
 
-def test_what_does_not_fit_onto_the_card_is_said_so(depth_networks):
-    class Full(Told):
-        def denoise(self, *args, **told):
+@pytest.mark.parametrize("size", [(1080, 1920), (1080, 1080), (1920, 800), (64, 4000)])
+@pytest.mark.parametrize("pixels", SIZES)
+def test_no_more_pixels_are_seen_than_the_recipe_says(size, pixels):
+    rows, columns = padded_size(*size, replace(DEFAULT, pixels=pixels))
+
+    assert rows * columns <= max(pixels, 64 * 64)
+    assert columns % 64 == rows % 64 == 0
+
+
+class Cramped(Told):
+    """Networks on a card that holds so many pixels of a frame, in each of their steps."""
+
+    def __init__(self, networks, room, *, steps=("encode", "denoise", "decode")):
+        super().__init__(networks, [])
+        self.room, self.steps, self.tries = room, steps, []
+
+    def fits(self, step, side, pixels):
+        self.tries.append((step, pixels * side * side))
+        if step in self.steps and pixels * side * side > self.room:
             raise torch.OutOfMemoryError("full")
 
-    with pytest.raises(StereoSpotError) as raised:
-        estimated(Full(depth_networks, []), 12)
+    def encode(self, pixels, **told):
+        self.fits("encode", 1, pixels[0, 0].numel())
+        return self.networks.encode(pixels, **told)
+
+    def denoise(self, latents, *shown, **told):
+        self.fits("denoise", 8, latents[0, 0].numel())
+        return super().denoise(latents, *shown, **told)
+
+    def decode(self, latents, **told):
+        self.fits("decode", 8, latents[0, 0].numel())
+        return self.networks.decode(latents, **told)
+
+
+WIDE = {"height": 256, "width": 384}
+
+
+@pytest.mark.parametrize("step", ["encode", "denoise", "decode"])
+def test_a_window_that_does_not_fit_is_seen_smaller(depth_networks, step):
+    cramped = Cramped(depth_networks, 192 * 320, steps=(step,))
+    recipe = replace(SMALL, pixels=256 * 384)
+
+    made = estimated(cramped, 6, recipe=recipe, **WIDE)
+
+    small = replace(SMALL, pixels=192 * 320)
+    expected = estimated(Told(depth_networks, []), 6, recipe=small, **WIDE)
+    assert torch.equal(torch.cat(made), torch.cat(expected))
+
+
+def test_windows_and_shots_after_one_that_did_not_fit_begin_smaller(depth_networks):
+    cramped = Cramped(depth_networks, 192 * 320)
+    recipe = replace(SMALL, pixels=256 * 384)
+
+    made = estimated(cramped, 18, cuts=(14,), recipe=recipe, **WIDE)
+
+    assert len(made) == 18
+    assert [pixels for _, pixels in cramped.tries].count(256 * 384) == 1
+
+
+def test_where_a_later_window_does_not_fit_every_frame_still_has_one_depth(
+    depth_networks,
+):
+    class Filling(Cramped):
+        def fits(self, step, side, pixels):
+            self.room = 256 * 384 if len(self.windows) < 2 else 192 * 320
+            super().fits(step, side, pixels)
+
+    filling = Filling(depth_networks, 0)
+    recipe = replace(SMALL, pixels=256 * 384)
+
+    made = estimated(filling, 20, recipe=recipe, **WIDE)
+
+    widths = [depth.shape[-1] for depth in made]
+    assert len(made) == 20
+    assert widths == sorted(widths, reverse=True)
+    assert set(widths) == {384, 256}
+
+
+def test_a_film_that_cannot_be_read_does_not_end_early(depth_networks):
+    def ends():
+        yield from film(5)
+        raise MemoryError
+
+    with pytest.raises(MemoryError), torch.inference_mode():
+        list(
+            DepthCrafter(Told(depth_networks, []), SMALL)(ends(), own=range(9), seed=1)
+        )
+
+
+@pytest.mark.parametrize(
+    "recipe", [SMALL, replace(SMALL, pixels=None)], ids=["ours", "given"]
+)
+def test_what_does_not_fit_at_any_size_is_said_so(depth_networks, recipe):
+    with pytest.raises(StereoSpotError, match="10 frames of 64 × 64") as raised:
+        estimated(Cramped(depth_networks, 0), 12, recipe=recipe)
     assert raised.value.code == ErrorCode.OUT_OF_MEMORY
 
 

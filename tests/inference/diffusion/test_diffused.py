@@ -17,7 +17,7 @@ from inference.stages.depth.diffused import (
 )
 from inference.stages.depth.recipe import DEFAULT, Recipe
 from tests.inference.diffusion.told import SMALL, Told
-from tests.inference.given import given
+from tests.inference.given import again, given
 
 
 @pytest.mark.parametrize(("size", "overlap"), [(70, 25), (110, 25), (10, 4), (6, 5)])
@@ -38,17 +38,17 @@ def test_windows_are_cut_as_published_whatever_the_length(size, overlap):
 
 def test_windows_share_the_noise_of_the_frames_they_share(depth_networks):
     told = Told(depth_networks, [])
-    noise = torch.randn(10, 4, 2, 2, generator=torch.Generator().manual_seed(1))
+    noise = torch.randn(19, 4, 2, 2, generator=torch.Generator().manual_seed(1))
     shown = [Condition(torch.zeros(4, 2, 2), torch.zeros(32)) for _ in range(19)]
     list(depth_latents(shown, told, SMALL, draw=given(noise)))
     first, second, third = (window[0] for window in told.windows)
     assert [len(first), len(second), len(third)] == [10, 10, 7]
-    assert torch.allclose(first, noise * 700.0007, rtol=1e-6)
+    assert torch.allclose(first, noise[:10] * 700.0007, rtol=1e-6)
     # Begun where the window before ended, under the noise that its frames had there.
-    shared = first[6:] + noise[6:] * 700
+    shared = first[6:] + noise[6:10] * 700
     assert torch.allclose(second[:4], shared, rtol=1e-6)
-    assert torch.allclose(second[4:], noise[:6] * 700.0007, rtol=1e-6)
-    assert torch.allclose(third[4:], noise[6:9] * 700.0007, rtol=1e-6)
+    assert torch.allclose(second[4:], noise[10:16] * 700.0007, rtol=1e-6)
+    assert torch.allclose(third[4:], noise[16:] * 700.0007, rtol=1e-6)
 
 
 def test_a_window_fades_over_from_the_one_before(depth_networks):
@@ -122,7 +122,7 @@ def test_a_stream_gives_what_the_whole_gives(depth_networks, frames, guidance):
     grain = torch.randn(frames, 3, 64, 64, generator=dice)
     noise = torch.randn(min(frames, 10), 4, 8, 8, generator=dice)
     shown = conditions(iter(pixels), depth_networks, recipe, draw=given(grain))
-    latents = depth_latents(shown, depth_networks, recipe, draw=given(noise))
+    latents = depth_latents(shown, depth_networks, recipe, draw=again(noise, frames))
     streamed = torch.cat(list(depths(latents, depth_networks, recipe)))
     whole = at_once(depth_networks, pixels, grain, noise, recipe)
     assert torch.allclose(streamed, whole, atol=1e-5)

@@ -7,10 +7,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.multiprocessing.reductions import StorageWeakRef
 
 from contract.errors import ErrorCode, StereoSpotError
-from inference.stages.fill import View
+from inference.diffusion.noise import TILES
+from inference.stages.fill import View, stereocrafter
 from inference.stages.fill.blend import FEATHER
+from inference.stages.fill.inpaint import inpainted
 from inference.stages.fill.recipe import DEFAULT, REFERENCE, Recipe
 from inference.stages.fill.stereocrafter import StereoCrafter
 from tests.inference.diffusion.drawing import INVENTED, Drawing, views
@@ -152,17 +155,77 @@ def test_the_same_seed_gives_the_same_film_and_another_one_another():
     assert not torch.equal(made(1), made(2))
 
 
-def test_chunks_and_shots_have_noise_of_their_own():
+def test_every_frame_and_tile_has_noise_of_its_own_whatever_the_chunk():
     asked = []
 
     def noise(*key):
         asked.append(key)
         return torch.zeros
 
-    fill = StereoCrafter(Drawing(), noise=noise)
-    list(fill(views(50, cuts=(0, 24)), seed=5))
+    fill = StereoCrafter(Drawing(), replace(DEFAULT, tiles=2), noise=noise)
+    list(fill(views(30, 128, 256), seed=5))
 
-    assert asked == [(5, 0, 0, 0), (5, 0, 1, 0), (5, 1, 0, 0), (5, 1, 1, 0)]
+    seeds, tiles, places = (set(numbers) for numbers in zip(*asked, strict=True))
+    assert (seeds, places) == ({5}, set(range(30)))
+    assert min(tiles) == TILES
+    assert len(set(asked)) == 30 * len(tiles)
+
+
+class ByNoise(Drawing):
+    """What it invents is as bright as the noise, of a frame or of those around it."""
+
+    def __init__(self, reach=0):
+        super().__init__()
+        self.reach = reach
+
+    def denoise(self, latents, condition, embeddings, **options):
+        number = torch.arange(len(latents))
+        near = (number[:, None] - number).abs() <= self.reach
+        share = near / near.sum(dim=1, keepdim=True).sqrt()
+        tone = torch.einsum("ij,jchw->ichw", share, latents[:, :1])
+        known, mask = condition[:, :-1], condition[:, -1:]
+        return torch.where(mask > 0, INVENTED + 0.1 * tone, known)
+
+
+def holed(count):
+    """Views of one picture that is almost all hole."""
+    occluded = torch.zeros(1, 1, 64, 64)
+    occluded[..., 8:56, 8:56] = 1.0
+    for number in range(count):
+        right = 0.3 * (1.0 - occluded).expand(1, 3, -1, -1)
+        yield View(right, occluded, number == 0, number)
+
+
+def test_a_frame_is_filled_from_the_same_noise_in_every_segment():
+    shown = list(holed(60))
+
+    in_one, in_two = whole(ByNoise(), shown), whole(ByNoise(), shown[37:])
+
+    assert torch.equal(in_one[37:], in_two)
+
+
+def test_frames_before_the_own_ones_make_the_step_at_a_seam_smaller():
+    shown = list(holed(60))
+
+    def step(at, lead):
+        before = film(ByNoise(reach=8), shown[:at])[-1]
+        after = film(ByNoise(reach=8), shown[at - lead :])[lead]
+        return float((after - before)[..., 8:56, 8:56].abs().mean())
+
+    seams = (30, 37, 44)
+    with_lead = sum(step(at, DEFAULT.lead) for at in seams)
+    assert with_lead < 0.75 * sum(step(at, 0) for at in seams)
+
+
+def test_the_published_recipe_reuses_frames_over_a_cut():
+    ours, theirs = Drawing(), Drawing()
+    shown = list(views(30, 128, 128, cuts=(0, 23)))
+
+    film(ours, shown)
+    film(theirs, shown, recipe=replace(REFERENCE, tiles=1))
+
+    assert [len(part) for part in ours.shown] == [23, 7]
+    assert [len(part) for part in theirs.shown] == [23, 20]
 
 
 def test_what_comes_first_comes_before_more_than_a_chunk_was_read():
@@ -197,6 +260,26 @@ def test_a_film_ten_times_as_long_keeps_no_more_of_it():
         return most
 
     assert most_kept(450) == most_kept(70) <= 2 * DEFAULT.chunk + 1
+
+
+def test_what_was_drawn_does_not_wait_while_the_next_chunk_is_read(monkeypatch):
+    drawn = []
+
+    def watched(*args, **options):
+        made = inpainted(*args, **options)
+        drawn.append(StorageWeakRef(made.untyped_storage()))
+        return made
+
+    def reading():
+        for number, view in enumerate(views(40)):
+            if number >= DEFAULT.chunk:
+                assert drawn[0].expired()
+            yield view
+
+    monkeypatch.setattr(stereocrafter, "inpainted", watched)
+
+    for right in StereoCrafter(Drawing())(reading(), seed=1):
+        del right
 
 
 def test_a_chunk_too_large_for_the_card_is_tried_again_in_smaller_tiles():

@@ -14,8 +14,10 @@ from contract.errors import ErrorCode, StereoSpotError
 from inference.diffusion.clip import MEAN, STD, normalised
 from inference.diffusion.networks import Networks
 from inference.hardware import Hardware
+from inference.memory import is_out_of_memory
 from tests.inference.diffusion.tiny import BASE, DEPTH
 
+ENCODER = f"{BASE}/image_encoder/model.fp16.safetensors"
 IDS = (7.0, 127.0, 0.02)
 
 
@@ -24,6 +26,13 @@ def copied(weights, tmp_path):
     """The weights, to be damaged."""
     shutil.copytree(weights, tmp_path / "weights")
     return tmp_path / "weights"
+
+
+def refused(copied) -> StereoSpotError:
+    with pytest.raises(StereoSpotError) as refusal:
+        Networks.load(copied / BASE, copied / DEPTH)
+    assert refusal.value.code is ErrorCode.WEIGHTS_CORRUPT
+    return refusal.value
 
 
 @pytest.mark.parametrize(
@@ -45,35 +54,67 @@ def test_a_damaged_file_is_named_as_such(copied, file, damage):
         path.unlink()
     else:
         path.write_bytes(whole[: len(whole) // 2] if damage == "cut short" else b"")
-    with pytest.raises(StereoSpotError) as raised:
-        Networks.load(copied / BASE, copied / DEPTH)
-    assert raised.value.code == ErrorCode.WEIGHTS_CORRUPT
-    assert str(path.parent) in raised.value.message
+    assert str(path.parent) in refused(copied).message
 
 
 def test_weights_of_another_network_are_not_taken(copied):
     config = copied / DEPTH / "config.json"
     facts = json.loads(config.read_text())
     config.write_text(json.dumps(facts | {"layers_per_block": 2}))
-    with pytest.raises(StereoSpotError, match="damaged"):
+    assert str(copied / DEPTH) in refused(copied).message
+
+
+@pytest.mark.parametrize("fault", ["missing", "unexpected"])
+def test_weights_of_too_few_or_too_many_tensors_are_not_taken(copied, fault):
+    name = "visual_projection.weight"
+    tensors = load_file(copied / ENCODER)
+    tensors["another.weight"] = tensors[name].clone()
+    if fault == "missing":
+        tensors.pop(name)
+        tensors.pop("another.weight")
+    save_file(tensors, copied / ENCODER, metadata={"format": "pt"})
+
+    assert f"{fault} tensors: 1" in refused(copied).message
+
+
+def test_weights_of_another_shape_are_not_taken(copied):
+    tensors = load_file(copied / ENCODER)
+    tensors["visual_projection.weight"] = torch.zeros(5, 32, dtype=torch.float16)
+    save_file(tensors, copied / ENCODER, metadata={"format": "pt"})
+
+    assert str((copied / ENCODER).parent) in refused(copied).message
+
+
+@pytest.mark.parametrize(
+    ("part", "facts"),
+    [
+        ("image_encoder/config.json", []),
+        ("image_encoder/config.json", {"patch_size": 0}),
+        ("vae/config.json", {"block_out_channels": "wide"}),
+        ("scheduler/scheduler_config.json", {"beta_schedule": "unheard of"}),
+        ("scheduler/scheduler_config.json", {"prediction_type": "epsilon"}),
+    ],
+)
+def test_a_config_that_makes_no_sense_is_named(copied, part, facts):
+    config = copied / BASE / part
+    changed = json.loads(config.read_text()) | facts if facts else facts
+    config.write_text(json.dumps(changed))
+
+    assert str(config.parent) in refused(copied).message
+
+
+def test_memory_that_runs_out_while_loading_is_not_taken_for_damage(
+    copied, monkeypatch
+):
+    def full(*args: object, **kwargs: object) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr("safetensors.torch.load_file", full)
+
+    with pytest.raises(OSError, match="Unable to load") as told:
         Networks.load(copied / BASE, copied / DEPTH)
 
-
-def test_weights_that_are_not_all_there_are_not_taken(copied):
-    file = copied / BASE / "image_encoder" / "model.fp16.safetensors"
-    tensors = load_file(file)
-    tensors.pop("visual_projection.weight")
-    save_file(tensors, file, metadata={"format": "pt"})
-    with pytest.raises(StereoSpotError, match="damaged"):
-        Networks.load(copied / BASE, copied / DEPTH)
-
-
-def test_a_scheduler_of_another_kind_is_not_taken(copied):
-    config = copied / BASE / "scheduler" / "scheduler_config.json"
-    facts = json.loads(config.read_text())
-    config.write_text(json.dumps(facts | {"prediction_type": "epsilon"}))
-    with pytest.raises(StereoSpotError, match="damaged"):
-        Networks.load(copied / BASE, copied / DEPTH)
+    assert is_out_of_memory(told.value)
 
 
 def test_the_class_name_in_a_config_does_not_matter(copied):
@@ -225,6 +266,45 @@ def test_half_precision_encodes_in_single(weights):
     )
     assert latents.dtype == torch.float32
     assert latents.isfinite().all()
+
+
+@pytest.fixture
+def half(weights) -> Networks:
+    """As they are on a card."""
+    hardware = Hardware(torch.device("cpu"), torch.float16)
+    return Networks.load(weights / BASE, weights / DEPTH, hardware=hardware)
+
+
+def overflow(networks: Networks) -> None:
+    """Let the decoder pass through numbers that float16 does not hold, and back."""
+
+    def through(layer: object, args: object, signal: torch.Tensor) -> torch.Tensor:
+        return signal * 2.0**20 / 2.0**20
+
+    networks.vae.decoder.conv_in.register_forward_hook(through)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("offload", [False, True])
+def test_what_the_decoder_overflows_at_is_decoded_again_in_single(
+    half, depth_networks, caplog, offload
+):
+    half = replace(half, hardware=replace(half.hardware, offload=offload))
+    overflow(half)
+    latents = torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(6))
+
+    decoded = half.decode(latents, chunk=2)
+
+    expected = depth_networks.decode(latents, chunk=2)
+    assert torch.allclose(decoded, expected, atol=1e-4)
+    assert "again in float32" in caplog.text
+    assert half.vae.decoder.conv_in.weight.dtype == torch.float16
+
+
+@torch.inference_mode()
+def test_latents_that_are_no_numbers_make_no_picture(half):
+    with pytest.raises(FloatingPointError):
+        half.decode(torch.full((1, 4, 8, 8), float("nan")), chunk=1)
 
 
 @torch.inference_mode()

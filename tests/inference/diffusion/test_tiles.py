@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import weakref
+
 import pytest
 import torch
 
@@ -62,6 +64,35 @@ def test_where_no_tile_is_the_picture_beneath_shows_and_nothing_is_blended():
 
     assert (joined[..., :64] == 0.5).all()
     assert (joined[..., 64:] == 1).all()
+
+
+def test_tiles_that_are_joined_are_not_kept():
+    chosen = tiling(64, 640, tiles=4, multiple=64)
+    alive: weakref.WeakSet[torch.Tensor] = weakref.WeakSet()
+
+    def made():
+        for part in cuts(chosen):
+            assert not alive
+            tile = torch.ones_like(part)
+            alive.add(tile)
+            yield tile
+            del tile
+
+    assert chosen.across.count == 4
+    assert (chosen.joined(made(), torch.zeros(1, 1, 64, 640)) == 1).all()
+
+
+def test_a_picture_smaller_than_its_tiles_is_cut_with_its_borders_repeated():
+    chosen = tiling(150, 140, tiles=2, multiple=64)
+    picture = torch.rand(1, 1, 150, 140, generator=torch.manual_seed(1))
+
+    parts = list(chosen.cut(picture))
+
+    for part, whole in zip(
+        parts, chosen.cut(fitted(picture, *chosen.size)), strict=True
+    ):
+        assert torch.equal(part, whole)
+    assert torch.equal(chosen.joined(parts, torch.zeros_like(picture)), picture)
 
 
 @pytest.mark.parametrize(

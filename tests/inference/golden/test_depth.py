@@ -22,7 +22,7 @@ from inference.stages.depth.diffused import (
     spans,
 )
 from inference.stages.depth.recipe import REFERENCE, Recipe
-from tests.inference.given import given
+from tests.inference.given import again, given
 
 pytestmark = pytest.mark.golden
 
@@ -84,7 +84,7 @@ def _run(
         lambda _, args: inputs.append(args[0])
     )
     shown = list(conditions(pixels, networks, recipe, draw=given(grain)))
-    noise = given(arrays["init_noise"][0])
+    noise = again(arrays["init_noise"][0], len(shown))
     latents = list(depth_latents(shown, networks, recipe, draw=noise))
     hook.remove()
     depth = torch.cat(list(depths(latents, networks, recipe)))

@@ -20,7 +20,7 @@ from inference.diffusion.networks import Networks
 from inference.stages.depth.diffused import conditions, depth_latents, depths
 from inference.stages.depth.recipe import DEFAULT, REFERENCE
 from tests.inference.diffusion.tiny import BASE, DEPTH, save_networks
-from tests.inference.given import given
+from tests.inference.given import again, given
 
 FILE = Path(__file__).with_name("depth.npz")
 FRAMES = 11
@@ -50,7 +50,7 @@ def made(networks: Networks, name: str) -> dict[str, Tensor]:
     recipe = RECIPES[name]
     grain, noise = normal(1, FRAMES, 3, 64, 64), normal(2, 6, 4, 8, 8)
     shown = conditions(film(), networks, recipe, draw=given(grain))
-    latents = list(depth_latents(shown, networks, recipe, draw=given(noise)))
+    latents = list(depth_latents(shown, networks, recipe, draw=again(noise, FRAMES)))
     depth = torch.cat(list(depths(latents, networks, recipe)))
     return {
         f"{name}_latents": torch.stack(latents),
