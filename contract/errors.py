@@ -38,6 +38,13 @@ class ErrorCode(StrEnum):
     WEIGHTS_CORRUPT = "weights-corrupt"
     DEPTH_UNUSABLE = "depth-unusable"
     MISCONFIGURED = "misconfigured"
+    BAD_REQUEST = "bad-request"
+    UNAUTHORIZED = "unauthorized"
+    FORBIDDEN_URI = "forbidden-uri"
+    NOT_BUILT = "not-built"
+    BUSY = "busy"
+    STOPPING = "stopping"
+    CRASHED = "crashed"
     INTERNAL = "internal"
 
     @property
@@ -58,6 +65,13 @@ _BLAME = {
     ErrorCode.MISCONFIGURED: Blame.OPERATOR,
     ErrorCode.WEIGHTS_FORBIDDEN: Blame.OPERATOR,
     ErrorCode.WEIGHTS_CORRUPT: Blame.OPERATOR,
+    ErrorCode.BAD_REQUEST: Blame.OPERATOR,
+    ErrorCode.UNAUTHORIZED: Blame.OPERATOR,
+    ErrorCode.FORBIDDEN_URI: Blame.OPERATOR,
+    ErrorCode.NOT_BUILT: Blame.OPERATOR,
+    ErrorCode.BUSY: Blame.TRANSIENT,
+    ErrorCode.STOPPING: Blame.TRANSIENT,
+    ErrorCode.CRASHED: Blame.TRANSIENT,
     ErrorCode.WEIGHTS_UNREACHABLE: Blame.TRANSIENT,
     ErrorCode.OUT_OF_MEMORY: Blame.TRANSIENT,
     ErrorCode.STORAGE: Blame.TRANSIENT,

@@ -2,26 +2,105 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import AliasChoices, Field, NonNegativeInt, PositiveInt
 
 from contract.errors import ErrorCode
 from contract.frames import DepthFrames, Picture, SegmentFrames
 from contract.modes import Engine, Payload, StereoMode, StereoSettings
 
+CONVERSION_METADATA = "stereospot-conversion"
+"""User metadata of a stereo segment object in S3: the digest of what it was made by."""
+COMPLETED_METADATA = "stereospot-completed"
+"""Likewise: the answer that was given when it was made, as JSON."""
 
-class Conversion(Payload):
-    """What to make of one segment object, wherever it lies."""
+
+class _Wishes(Payload):
+    """What is asked for, apart from the film itself."""
 
     mode: StereoMode
     engine: Engine = Engine.PREVIEW
     settings: StereoSettings = StereoSettings()
-    frames: SegmentFrames
     depth: DepthFrames | None = None
     """Of the depth segment that takes the place of the engine's own estimate."""
-    picture: Picture
     seed: NonNegativeInt = 0
+
+
+class Conversion(_Wishes):
+    """What to make of one segment object, wherever it lies."""
+
+    frames: SegmentFrames
+    picture: Picture
+
+
+class Invocation(_Wishes):
+    """The body of POST /invocations: which object to convert, to which, and how.
+
+    URIs are `s3://bucket/key` or `file:///path`. The server writes the stereo segment to
+    `output_uri` itself, whole or not at all.
+    """
+
+    task: Literal["convert"] = "convert"
+    input_uri: str = Field(
+        validation_alias=AliasChoices("input_uri", "s3_input_uri"), max_length=2048
+    )
+    output_uri: str = Field(
+        validation_alias=AliasChoices("output_uri", "s3_output_uri"), max_length=2048
+    )
+    depth_uri: str | None = Field(default=None, max_length=2048)
+    """Of the object that `depth` is the manifest of: both, or neither."""
+    attempt: NonNegativeInt = 0
+    """For the log: the same work is the same, whichever attempt asks for it."""
+    frames: SegmentFrames | None = None
+    """None: every frame that the object holds."""
+    picture: Picture | None = None
+    """None: as the object's own picture."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that shapes the result, and of where it comes from and goes."""
+        return hashlib.sha256(
+            self.model_dump_json(exclude={"attempt"}).encode()
+        ).hexdigest()
+
+    def conversion(self, frames: SegmentFrames, picture: Picture) -> Conversion:
+        """With the frames and the picture that may be absent here."""
+        return Conversion(
+            mode=self.mode,
+            engine=self.engine,
+            settings=self.settings,
+            depth=self.depth,
+            seed=self.seed,
+            frames=frames,
+            picture=picture,
+        )
+
+    @classmethod
+    def of(
+        cls,
+        conversion: Conversion,
+        *,
+        input_uri: str,
+        output_uri: str,
+        depth_uri: str | None = None,
+        attempt: int = 0,
+    ) -> Invocation:
+        """The invocation that asks for a conversion."""
+        return cls(
+            input_uri=input_uri,
+            output_uri=output_uri,
+            depth_uri=depth_uri,
+            attempt=attempt,
+            mode=conversion.mode,
+            engine=conversion.engine,
+            settings=conversion.settings,
+            depth=conversion.depth,
+            seed=conversion.seed,
+            frames=conversion.frames,
+            picture=conversion.picture,
+        )
 
 
 class Completed(Payload):

@@ -11,6 +11,7 @@ from contract.keys import (
     DepthKey,
     DepthSegmentKey,
     FinalKey,
+    RequestKey,
     SegmentKey,
     SourceKey,
     StereoSegmentKey,
@@ -23,6 +24,7 @@ KINDS = (
     DepthKey,
     SegmentKey,
     DepthSegmentKey,
+    RequestKey,
     StereoSegmentKey,
     FinalKey,
 )
@@ -38,6 +40,7 @@ def test_keys_are_spelled_as_agreed():
     )
     assert str(DepthKey(JOB, "mkv")) == f"input/{JOB}/depth.mkv"
     assert str(DepthSegmentKey(JOB, 7, 120)) == f"segments/{JOB}/00007_00120_depth.mp4"
+    assert str(RequestKey(JOB, 7, 2)) == f"segments/{JOB}/00007_2.json"
     assert str(StereoSegmentKey(JOB, 7)) == f"jobs/{JOB}/segments/7.mp4"
     assert str(FinalKey(JOB)) == f"jobs/{JOB}/final.mp4"
 
@@ -50,6 +53,7 @@ def test_what_is_built_is_parsed_to_the_same(job_id, a, b, mode):
         DepthKey(job_id, "webm"),
         SegmentKey(job_id, index, total, mode),
         DepthSegmentKey(job_id, index, total),
+        RequestKey(job_id, index, a),
         StereoSegmentKey(job_id, index),
         FinalKey(job_id, "mkv"),
     ):
@@ -113,6 +117,19 @@ def test_what_is_almost_the_key_of_a_depth_segment_is_none(key):
 )
 def test_what_is_almost_the_key_of_a_stereo_segment_is_none(key):
     assert StereoSegmentKey.parse(key) is None
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        f"segments/{JOB}/00007_02.json",
+        f"segments/{JOB}/7_2.json",
+        f"segments/{JOB}/99999_2.json",
+        f"segments/{JOB}/00007_00120_sbs.mp4",
+    ],
+)
+def test_what_is_almost_the_key_of_a_request_is_none(key):
+    assert RequestKey.parse(key) is None
 
 
 @pytest.mark.parametrize("extension", ["", "MP4", "../mp4", "mp4/", "verylongone"])

@@ -1,0 +1,48 @@
+"""What callers send → an invocation, or a sentence about what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from contract.errors import ErrorCode, StereoSpotError
+from contract.invocation import Invocation
+
+LARGEST_BODY = 8 * 2**20
+"""Bytes. The manifests of ten minutes at 120 frames a second take a fifth of it."""
+_TOLD = 3
+"""Faults that a sentence names."""
+
+
+def invocation_of(body: bytes) -> Invocation:
+    """StereoSpotError: BAD_REQUEST, NOT_BUILT."""
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise bad_request(f"The body is no JSON: {error}.") from error
+    if not isinstance(fields, dict):
+        raise bad_request("The body must be a JSON object.")
+    if fields.get("task") == "generate":
+        message = "This server does not make films of text yet: it only converts."
+        raise StereoSpotError(ErrorCode.NOT_BUILT, message)
+    try:
+        return Invocation.model_validate_json(body)
+    except ValidationError as error:
+        raise bad_request(_sentence(error.errors(include_url=False))) from error
+
+
+def bad_request(message: str) -> StereoSpotError:
+    return StereoSpotError(ErrorCode.BAD_REQUEST, message)
+
+
+def _sentence(faults: Iterable[ErrorDetails]) -> str:
+    told = []
+    for fault in faults:
+        where = ".".join(str(part) for part in fault["loc"]) or "the body"
+        told.append(f"{where}: {fault['msg']}")
+    more = len(told) - _TOLD
+    tail = f"; and {more} more" if more > 0 else ""
+    return f"The body cannot be used. {'; '.join(told[:_TOLD])}{tail}."

@@ -1,0 +1,131 @@
+"""URIs of an invocation → places that it may read from and write to.
+
+The server acts with more rights than its callers have, so it goes nowhere but to the
+configured buckets, at keys of `contract.keys`, and below one folder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TypeAlias
+from urllib.parse import unquote, urlsplit
+
+from contract.errors import ErrorCode, StereoSpotError
+from contract.invocation import Invocation
+from contract.keys import DepthSegmentKey, SegmentKey, StereoSegmentKey
+from inference.service.settings import Settings
+
+_DEPTH_OF_STEREO_KEY = 4
+"""Parts of `jobs/{job_id}/segments/{index}.mp4`."""
+
+Key: TypeAlias = SegmentKey | DepthSegmentKey | StereoSegmentKey
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """In a bucket."""
+
+    bucket: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """On a disk; no part of `path` is a symbolic link, apart from its last."""
+
+    path: Path
+
+
+Place: TypeAlias = Object | File
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where an invocation reads and writes."""
+
+    source: Place
+    depth: Place | None
+    target: Place
+
+
+def places_of(invocation: Invocation, settings: Settings) -> Places:
+    """FORBIDDEN_URI for what is outside, BAD_REQUEST for what is no such URI."""
+    if (invocation.depth is None) != (invocation.depth_uri is None):
+        raise StereoSpotError(
+            ErrorCode.BAD_REQUEST, "depth and depth_uri come together, or not at all."
+        )
+    allowed = _Allowed(settings)
+    source = allowed.place(invocation.input_uri, SegmentKey)
+    target = allowed.place(invocation.output_uri, StereoSegmentKey)
+    depth = invocation.depth_uri and allowed.place(
+        invocation.depth_uri, DepthSegmentKey
+    )
+    return Places(source, depth or None, target)
+
+
+def segment_of(output_uri: str) -> StereoSegmentKey | None:
+    """The segment that an output belongs to, as its last parts say; None if they do not."""
+    parts = PurePosixPath(output_uri).parts[-_DEPTH_OF_STEREO_KEY:]
+    return StereoSegmentKey.parse("/".join(parts))
+
+
+class _Allowed:
+    """Of one invocation: all its objects belong to the same segment."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._segment: tuple[object, int] | None = None
+
+    def place(self, uri: str, kind: type[Key]) -> Place:
+        try:
+            parts = urlsplit(uri)
+        except ValueError as error:
+            raise _no_uri(uri) from error
+        if parts.query or parts.fragment or not uri.isprintable():
+            raise _no_uri(uri)
+        if parts.scheme == "s3":
+            return self._object(uri, parts.netloc, parts.path[1:], kind)
+        if parts.scheme == "file" and parts.netloc in ("", "localhost"):
+            return self._file(uri, unquote(parts.path))
+        raise _no_uri(uri)
+
+    def _object(self, uri: str, bucket: str, key: str, kind: type[Key]) -> Object:
+        is_result = kind is StereoSegmentKey
+        settings = self._settings
+        allowed = settings.result_bucket if is_result else settings.source_bucket
+        parsed = kind.parse(key)
+        if allowed is None or bucket != allowed or parsed is None:
+            raise _forbidden(uri)
+        segment = parsed.job_id, parsed.index
+        self._segment = self._segment or segment
+        if segment != self._segment:
+            raise _forbidden(uri)
+        return Object(bucket, key)
+
+    def _file(self, uri: str, name: str) -> File:
+        root, path = self._settings.inference_file_root, Path(name)
+        if root is None or "\0" in name or path.name in ("", ".."):
+            raise _forbidden(uri)
+        try:
+            # Of a link what it leads to counts, so that none leads out.
+            resolved = path.parent.resolve() / path.name
+            is_inside = root.resolve() in resolved.resolve().parents
+        except (OSError, RuntimeError) as error:  # a loop, or a name that is too long
+            raise _forbidden(uri) from error
+        if not is_inside or root.resolve() not in resolved.parents:
+            raise _forbidden(uri)
+        return File(resolved)
+
+
+def _no_uri(uri: str) -> StereoSpotError:
+    message = f"{uri!r} is no URI of the kind s3://bucket/key or file:///path."
+    return StereoSpotError(ErrorCode.BAD_REQUEST, message)
+
+
+def _forbidden(uri: str) -> StereoSpotError:
+    return StereoSpotError(
+        ErrorCode.FORBIDDEN_URI,
+        f"This server may not use {uri!r}: SOURCE_BUCKET, RESULT_BUCKET and "
+        "INFERENCE_FILE_ROOT say what it may.",
+    )
