@@ -5,6 +5,7 @@ source bucket
     input/{job_id}/depth.{ext}                                                browser
     segments/{job_id}/{segment_index:05d}_{total_segments:05d}_{mode}.mp4       chunk
     segments/{job_id}/{segment_index:05d}_{total_segments:05d}_depth.mp4        chunk
+    segments/{job_id}/{segment_index:05d}_{attempt}.json                        infer
 result bucket
     jobs/{job_id}/segments/{segment_index}.mp4                              inference
     jobs/{job_id}/final.{ext}                                                  concat
@@ -32,6 +33,10 @@ _MODE = rf"(?P<mode>{'|'.join(StereoMode)})"
 _PLACE = rf"segments/{_UUID}/(?P<index>\d{{5}})_(?P<total>\d{{5}})"
 _SEGMENT = re.compile(rf"{_PLACE}_{_MODE}\.mp4", re.ASCII)
 _DEPTH_SEGMENT = re.compile(rf"{_PLACE}_depth\.mp4", re.ASCII)
+_REQUEST = re.compile(
+    rf"segments/{_UUID}/(?P<index>\d{{5}})_(?P<attempt>0|[1-9]\d{{0,8}})\.json",
+    re.ASCII,
+)
 _STEREO_SEGMENT = re.compile(
     rf"jobs/{_UUID}/segments/(?P<index>0|[1-9]\d{{0,4}})\.mp4", re.ASCII
 )
@@ -111,6 +116,27 @@ class DepthSegmentKey:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestKey:
+    """What an asynchronous endpoint is asked to do with one segment."""
+
+    job_id: UUID
+    index: int
+    attempt: int
+
+    def __str__(self) -> str:
+        if not (0 <= self.index < MAX_SEGMENTS and 0 <= self.attempt < 10**9):
+            raise ValueError(f"attempt {self.attempt} of {self.index} has no key")
+        return f"{segments_prefix(self.job_id)}{self.index:05d}_{self.attempt}.json"
+
+    @classmethod
+    def parse(cls, key: str) -> RequestKey | None:
+        match = _REQUEST.fullmatch(key)
+        if match is None or int(match["index"]) >= MAX_SEGMENTS:
+            return None
+        return cls(UUID(match["job_id"]), int(match["index"]), int(match["attempt"]))
+
+
+@dataclass(frozen=True, slots=True)
 class StereoSegmentKey:
     job_id: UUID
     index: int
@@ -148,7 +174,7 @@ def sources_prefix(job_id: UUID) -> str:
 
 
 def segments_prefix(job_id: UUID) -> str:
-    """What chunk wrote of a job, in the source bucket."""
+    """What segments are made from and asked by, in the source bucket."""
     return f"segments/{job_id}/"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, HttpUrl, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -38,8 +38,23 @@ class Environment(BaseSettings):
     """S3 bucket for sources and segments; unset: a folder of the data directory."""
     result_bucket: str | None = None
     """S3 bucket for stereo segments and finals; unset: a folder of the data directory."""
-    inference_backend: Literal["local"] = "local"
-    """Where segments are converted: `local`, in the worker's own process."""
+    inference_backend: Literal["local", "http", "sagemaker"] = "local"
+    """Where segments are converted: in the worker's own process, by an inference server,
+    or by a SageMaker endpoint."""
+    inference_http_url: HttpUrl | None = None
+    """Of the inference server, without `/invocations`."""
+    inference_token: SecretStr | None = None
+    """What the inference server wants to be shown."""
+    inference_max_in_flight: int = Field(default=5, ge=1, le=100)
+    """Most segments that all workers together have converted elsewhere at once."""
+    sagemaker_endpoint_name: str | None = None
+    """The endpoint that runs the inference image."""
+    sagemaker_region: str | None = None
+    """Where the endpoint is; unset: `AWS_REGION`."""
+    sagemaker_invoke_timeout_seconds: int = Field(default=1800, ge=60, le=3600)
+    """Longest that the endpoint may work at one segment."""
+    sagemaker_realtime: bool = False
+    """The endpoint answers at once, within 60 s, instead of into a bucket."""
     shutdown_grace_seconds: float = Field(default=25.0, ge=1.0)
     """Between SIGTERM and SIGKILL of a worker; a little less than the platform gives."""
     segment_seconds: float = Field(default=20.0, ge=1.0, le=600.0)
@@ -83,6 +98,20 @@ class Environment(BaseSettings):
             raise ValueError("set both SOURCE_BUCKET and RESULT_BUCKET, or neither")
         if len(self.queue_urls) not in (0, 3):
             raise ValueError("set all three of SQS_QUEUE_URL_*, or none")
+        return self
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        """Refuse to start workers that could not send a single segment."""
+        if self.inference_backend == "http" and not self.inference_http_url:
+            raise ValueError("INFERENCE_BACKEND=http wants INFERENCE_HTTP_URL")
+        if self.inference_backend == "sagemaker" and not (
+            self.sagemaker_endpoint_name and self.source_bucket
+        ):
+            raise ValueError(
+                "INFERENCE_BACKEND=sagemaker wants SAGEMAKER_ENDPOINT_NAME, and "
+                "SOURCE_BUCKET and RESULT_BUCKET, which the endpoint reads and writes"
+            )
         return self
 
     @property

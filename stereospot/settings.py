@@ -258,4 +258,19 @@ CELERY_BEAT_SCHEDULE = {
     },
 }
 
+# --- Inference --------------------------------------------------------------------
+
 INFERENCE_BACKEND = env.inference_backend
+INFERENCE_HTTP_URL = str(env.inference_http_url or "").rstrip("/")
+INFERENCE_TOKEN = env.inference_token
+INFERENCE_MAX_IN_FLIGHT = env.inference_max_in_flight
+INVOCATION_WAIT_SECONDS = 3300
+"""Longest that a task waits for one answer; then it is put back, to wait on."""
+SAGEMAKER_ENDPOINT_NAME = env.sagemaker_endpoint_name or ""
+SAGEMAKER_REGION = env.sagemaker_region or env.aws_region
+SAGEMAKER_REALTIME = env.sagemaker_realtime
+SAGEMAKER_QUEUE_SECONDS = 3600
+"""Longest that the endpoint's own queue keeps what it has accepted."""
+SAGEMAKER_INVOKE_TIMEOUT_SECONDS = env.sagemaker_invoke_timeout_seconds
+SAGEMAKER_LATE_SECONDS = 300
+"""How long after its last second an answer may take to appear in the bucket."""

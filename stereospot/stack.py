@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Self
 
 import psutil
@@ -75,7 +76,7 @@ class Stack:
         worker = (*celery, "worker", *options, "-n")
         messages.declare_queues()
         start = self._supervisor.start
-        start("gpu", *worker, "gpu@%h", "-Q", "gpu", "-c", str(conversions()))
+        start("gpu", *worker, "gpu@%h", "-Q", "gpu", *_pool())
         start("media", *worker, "media@%h", "-Q", "media", "-c", "2")
         start("control", *worker, "control@%h", "-Q", "control", "-P", "solo")
         schedule = settings.DATA_DIR / "beat-schedule"
@@ -110,8 +111,20 @@ def stop_when_told() -> None:
         signal.signal(number, signal.default_int_handler)
 
 
+def _pool() -> tuple[str, ...]:
+    """A process for each conversion; whoever only waits for one is a thread."""
+    if settings.INFERENCE_BACKEND == "local":
+        return ("-c", str(conversions()))
+    return ("-P", "threads", "-c", str(settings.INFERENCE_MAX_IN_FLIGHT))
+
+
 def conversions() -> int:
-    """How many segments this machine converts at once, by its cores and memory."""
+    """How many segments this machine converts at once, by its card, cores and memory.
+
+    On a card one: its networks and what they work on fill it, and nobody shares well.
+    """
+    if any(Path("/dev").glob("nvidia[0-9]*")):
+        return 1
     memory = psutil.virtual_memory().total
     try:  # a container may have fewer than the machine
         cores = len(os.sched_getaffinity(0))

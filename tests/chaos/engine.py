@@ -24,7 +24,7 @@ SLOW_SECONDS = 10
 
 
 class Engine:
-    """Stands in for `apps.pipeline.infer._convert`."""
+    """Stands in for `apps.pipeline.backends.local._convert`."""
 
     def __init__(self, journal: Journal, orders: Orders) -> None:
         self._journal = journal

@@ -25,6 +25,19 @@ def test_a_message_that_returns_while_its_task_runs_is_an_error(
     assert [error.id for error in time_limits_form_a_ladder()] == ["jobs.E001"]
 
 
+@pytest.mark.parametrize("name", ["INVOCATION_WAIT_SECONDS", "SAGEMAKER_QUEUE_SECONDS"])
+def test_an_answer_that_is_waited_for_too_long_is_an_error(settings, name):
+    setattr(settings, name, settings.LATE_WRITER_SECONDS)
+
+    assert [error.id for error in time_limits_form_a_ladder()] == ["jobs.E001"]
+
+
+def test_the_longest_invocation_that_may_be_asked_for_keeps_the_ladder(settings):
+    settings.SAGEMAKER_INVOKE_TIMEOUT_SECONDS = 3600
+
+    assert time_limits_form_a_ladder() == []
+
+
 def test_a_lease_that_one_slow_renewal_loses_is_an_error(settings):
     settings.LEASE_RENEWAL_SECONDS = settings.LEASE_SECONDS / 2
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,10 +9,13 @@ from django.urls import reverse
 from huggingface_hub import constants
 
 from apps.jobs.models import Job
-from apps.pipeline import infer as inferring
 from apps.pipeline import tasks
+from apps.pipeline.backends import local
+from apps.pipeline.backends.base import conversion_of
 from contract.errors import Blame, ErrorCode, StereoSpotError
+from contract.frames import DepthFrames
 from contract.modes import Engine
+from inference.engines import forget
 from tests.pipeline.test_tasks import deliver
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -21,9 +23,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(autouse=True)
 def nothing_loaded():
-    inferring.pipeline.cache_clear()
+    forget()
     yield
-    inferring.pipeline.cache_clear()
+    forget()
 
 
 @pytest.mark.parametrize(
@@ -53,20 +55,32 @@ def test_an_engine_without_its_weights_fails_the_job_at_once(
 
 
 @pytest.mark.parametrize("reference", [False, True])
-def test_the_pipeline_is_the_one_that_the_job_asks_for_and_loaded_once(
-    monkeypatch, reference
+@pytest.mark.parametrize("brings_depth", [False, True])
+def test_the_pipeline_is_the_one_that_the_job_asks_for(
+    monkeypatch, job, tmp_path, reference, brings_depth
 ):
-    loaded: list[tuple[Engine, bool]] = []
+    asked: list[tuple[Engine, bool, bool]] = []
 
-    def load(engine: Engine, *, reference: bool) -> Any:
-        loaded.append((engine, reference))
-        return SimpleNamespace()
+    def load(engine: Engine, *, reference: bool, depth: bool) -> Any:
+        asked.append((engine, reference, depth))
+        raise ConnectionAbortedError
 
     monkeypatch.setattr("inference.engines.pipeline_for", load)
-
-    first, again = (
-        inferring.pipeline(Engine.STEREOCRAFTER, reference=reference) for _ in range(2)
+    segment = job.segments.select_related("job").get(index=1)
+    conversion = conversion_of(segment)
+    settings = conversion.settings.model_copy(update={"reference": reference})
+    depth = DepthFrames(frames=conversion.frames, is_full_range=True)
+    conversion = conversion.model_copy(
+        update={
+            "engine": Engine.STEREOCRAFTER,
+            "settings": settings,
+            "depth": depth if brings_depth else None,
+        }
     )
 
-    assert first is again
-    assert loaded == [(Engine.STEREOCRAFTER, reference)]
+    with pytest.raises(ConnectionAbortedError):
+        local._convert(
+            conversion, local.Sources(tmp_path, None), tmp_path, lambda n: None
+        )
+
+    assert asked == [(Engine.STEREOCRAFTER, reference, not brings_depth)]

@@ -25,6 +25,11 @@ def test_lists_are_separated_by_commas(monkeypatch):
         {"sqs_queue_url_gpu": "https://sqs.example/1/gpu"},
         {"sqs_long_poll_wait_seconds": 21},
         {"inference_backend": "stub"},
+        {"inference_backend": "http"},
+        {"inference_backend": "http", "inference_http_url": "gpu-box:8080"},
+        {"inference_backend": "sagemaker", "sagemaker_endpoint_name": "stereo"},
+        {"sagemaker_invoke_timeout_seconds": 3601},
+        {"inference_max_in_flight": 0},
     ],
 )
 def test_values_that_are_unsafe_or_make_no_sense_refuse_to_start(unsafe):
@@ -34,6 +39,7 @@ def test_values_that_are_unsafe_or_make_no_sense_refuse_to_start(unsafe):
 
 def test_secrets_do_not_show_in_a_traceback():
     assert "hunter2" not in repr(environment(database_url="postgresql://u:hunter2@h/d"))
+    assert "hunter2" not in repr(environment(inference_token="hunter2"))
 
 
 def test_queues_that_exist_are_known_by_their_url(monkeypatch):

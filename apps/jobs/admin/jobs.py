@@ -15,7 +15,7 @@ from django.template.response import TemplateResponse
 
 from apps.jobs import ledger
 from apps.jobs.admin.windows import ReadOnly, may_work, tell
-from apps.jobs.models import DeadLetter, Event, Job, Segment
+from apps.jobs.models import DeadLetter, Event, Invocation, Job, Segment
 from apps.jobs.sending import after_commit
 from apps.pipeline import messages, retrying
 from contract.errors import StereoSpotError
@@ -46,6 +46,24 @@ class SegmentInline(ReadOnly, admin.TabularInline[Segment, Job]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Segment]:
         return super().get_queryset(request).defer("frames", "depth")
+
+
+class InvocationInline(ReadOnly, admin.TabularInline[Invocation, Job]):
+    model = Invocation
+    fields = readonly_fields = (
+        "segment_index",
+        "attempt",
+        "backend",
+        "inference_id",
+        "opened_at",
+        "sent_at",
+        "is_waiting",
+        "answered_at",
+        "outcome",
+        "expires_at",
+        "success_uri",
+        "failure_uri",
+    )
 
 
 class EventInline(ReadOnly, admin.TabularInline[Event, Job]):
@@ -116,7 +134,7 @@ class JobAdmin(ReadOnly, admin.ModelAdmin[Job]):
         "film",
         "picture",
     )
-    inlines = (SegmentInline, EventInline, DeadLetterInline)
+    inlines = (SegmentInline, InvocationInline, EventInline, DeadLetterInline)
     actions = ("retry", "cancel", "delete")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:

@@ -9,6 +9,14 @@ message goes out: callers send after the commit, and the sweep sends what they l
 """
 
 from apps.jobs.ledger.dead_letters import bury, settle, unsettle
+from apps.jobs.ledger.invocations import (
+    close_invocation,
+    note_accepted,
+    note_waiting,
+    open_invocation,
+    pause_segment,
+    unattended_invocations,
+)
 from apps.jobs.ledger.people import cancel, delete, recut, retry, start
 from apps.jobs.ledger.rows import DELIVERY, Refused, Retry, is_alive
 from apps.jobs.ledger.segments import (
@@ -50,6 +58,7 @@ __all__ = [
     "cancel",
     "claim_segment",
     "claim_stage",
+    "close_invocation",
     "delete",
     "expire_segment",
     "expire_stage",
@@ -59,9 +68,13 @@ __all__ = [
     "finish_concat",
     "finish_segment",
     "is_alive",
+    "note_accepted",
     "note_sent",
     "note_tidied",
     "note_tidying",
+    "note_waiting",
+    "open_invocation",
+    "pause_segment",
     "reassemble_when_done",
     "record_plan",
     "recut",
@@ -72,5 +85,6 @@ __all__ = [
     "retry",
     "settle",
     "start",
+    "unattended_invocations",
     "unsettle",
 ]

@@ -2,6 +2,7 @@
 
 from apps.jobs.models.dead_letter import DeadLetter
 from apps.jobs.models.event import Event
+from apps.jobs.models.invocation import Invocation
 from apps.jobs.models.job import (
     ACTIVE,
     ENGINE_CHOICES,
@@ -22,6 +23,7 @@ __all__ = [
     "TIDIED",
     "DeadLetter",
     "Event",
+    "Invocation",
     "Job",
     "Segment",
 ]

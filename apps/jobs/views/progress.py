@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from apps.jobs.models import Event, Job, Segment
+from django.db.models import Exists, OuterRef
+
+from apps.jobs.models import Event, Invocation, Job, Segment
 
 MOST_CELLS = 300
 """Beyond, one cell of the strip stands for a range of segments."""
@@ -67,30 +69,42 @@ class Progress:
     def of(cls, job: Job) -> Progress:
         # Not their manifests, which are long.
         rows = job.segments.only("job", "index", "status", "attempt", "seconds")
-        segments = list(rows.order_by("index"))
+        waits = Invocation.objects.filter(
+            segment=OuterRef("pk"), answered_at=None, is_waiting=True
+        )
+        segments = list(rows.annotate(waits=Exists(waits)).order_by("index"))
         milestones = list(job.events.exclude(kind="attempt-failed").order_by("-id"))
         counts = Counter(segment.status for segment in segments)
+        waiting = Counter(segment.status for segment in segments if segment.waits)
+        for_gpu = _waits_for_gpu(counts, waiting)
         done, total = counts["done"], job.total_segments or 0
         return cls(
-            sentence=_sentence(job, counts, done),
-            announcement=_sentence(job, counts, _tenth(done, total)),
+            sentence=_sentence(job, counts, done, for_gpu),
+            announcement=_sentence(job, counts, _tenth(done, total), for_gpu),
             title=_title(job, done, total),
             steps=_steps(job, counts, milestones),
             cells=_cells(segments),
             failed=next((s for s in segments if s.status == "failed"), None),
-            is_converting=_is_converting(job, counts),
-            estimate=_estimate(job, segments, counts),
+            is_converting=_is_converting(job, counts) and not for_gpu,
+            estimate=None if for_gpu else _estimate(job, segments, counts),
             events=list(job.events.order_by("-id")[:MOST_EVENTS]),
         )
 
 
-def _sentence(job: Job, counts: Counter[str], done: int) -> str:
+def _waits_for_gpu(counts: Counter[str], waiting: Counter[str]) -> bool:
+    """Workers have asked for a GPU, and not one of them has been given it."""
+    return bool(waiting) and counts["running"] <= waiting["running"]
+
+
+def _sentence(job: Job, counts: Counter[str], done: int, for_gpu: bool) -> str:
     waits = job.lease_expires_at is None
     match Job.Status(job.status):
         case Job.Status.CHUNKING:
             return "Waiting for a worker." if waits else "Cutting into segments."
         case Job.Status.CHUNKED:
             of_all = f"{done} of {job.total_segments} segments done"
+            if for_gpu:
+                return f"Waiting for a GPU, {of_all}."
             if counts["running"]:
                 return f"Converting, {of_all}."
             return f"Waiting for a worker, {of_all}."

@@ -1,0 +1,192 @@
+"""A SageMaker endpoint: it answers into a bucket, or at once where it is a real-time one.
+
+What is under way is a row of the ledger with the places where the answer will lie. It
+outlives its worker, and whoever has the segment next waits for the same answer.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+
+import structlog
+from botocore.exceptions import BotoCoreError, ClientError
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.utils.timezone import now
+
+from apps.jobs import ledger, storage
+from apps.jobs.models import Invocation
+from apps.pipeline.backends import answers
+from apps.pipeline.backends.base import Backend, PausedError, SegmentClaim
+from apps.pipeline.backends.direct import (
+    AwayError,
+    BrokenError,
+    Conversation,
+    Reply,
+)
+from apps.pipeline.backends.endpoint import Endpoint, fetched
+from apps.pipeline.backends.remote import (
+    PAUSE,
+    Patience,
+    Wait,
+    attended,
+    closing,
+    note_waiting,
+    noted,
+    opened,
+    request_for,
+    sleep,
+    uri,
+    verified,
+)
+from apps.pipeline.leases import Lease
+from contract.errors import ErrorCode, StereoSpotError
+from contract.invocation import Completed, Failed
+from contract.keys import RequestKey
+
+log = structlog.get_logger(__name__)
+
+NAME = "sagemaker"
+POLL_SECONDS = (2.0, 5.0)
+"""Between two looks for an answer, at random, so that many do not look at once."""
+MOST_SETTLED = 20
+"""Invocations that nobody waits for, of which one look asks whether they are over."""
+
+
+def endpoint() -> Backend:
+    """As the environment says."""
+    remote = Endpoint(settings.SAGEMAKER_ENDPOINT_NAME, settings.SAGEMAKER_REGION)
+    return RealTime(remote) if settings.SAGEMAKER_REALTIME else Asynchronous(remote)
+
+
+class RealTime:
+    """The endpoint answers over the connection, like an inference server."""
+
+    def __init__(self, remote: Endpoint) -> None:
+        self._endpoint = remote
+
+    def convert(self, claim: SegmentClaim, lease: Lease) -> Completed:
+        """See `Backend`. A call cannot be taken back, but is over within a minute."""
+        return Conversation(claim, lease, NAME).hold(self._send)
+
+    def _send(
+        self, body: str, check: Callable[[], None], *, inference_id: str
+    ) -> Reply:
+        ask = partial(self._endpoint.ask, body, inference_id=inference_id)
+        return attended(ask, check, give_up=lambda: None)
+
+
+class Asynchronous:
+    """The endpoint queues requests, and writes each answer into a bucket."""
+
+    def __init__(self, remote: Endpoint) -> None:
+        self._endpoint = remote
+        self._settling = threading.Lock()
+
+    def convert(self, claim: SegmentClaim, lease: Lease) -> Completed:
+        """See `Backend`."""
+        wait = Wait(lease)
+        invocation = opened(
+            claim, lease, backend=NAME, lasting=_longest(), meanwhile=self._settle
+        )
+        if invocation.is_under_way:
+            log.info("waiting again", inference_id=invocation.inference_id)
+        else:
+            self._send(claim, lease, invocation)
+        answer = self._answer(lease, wait, invocation)
+        with closing(invocation, lease):
+            if answers.is_refusal(answer):
+                raise PausedError(PAUSE)
+            return verified(claim, lease, answers.completed(answer))
+
+    def _send(self, claim: SegmentClaim, lease: Lease, invocation: Invocation) -> None:
+        segment = claim.segment
+        store = storage.source()
+        key = str(RequestKey(segment.job_id, segment.index, segment.attempt))
+        store.save(key, ContentFile(request_for(segment).model_dump_json().encode()))
+        patience = Patience(lease)
+        while True:
+            lease.check()
+            try:
+                accepted = self._endpoint.send(
+                    uri(store, key),
+                    inference_id=invocation.inference_id,
+                    queue_seconds=settings.SAGEMAKER_QUEUE_SECONDS,
+                    seconds=settings.SAGEMAKER_INVOKE_TIMEOUT_SECONDS,
+                )
+                break
+            except (AwayError, BrokenError) as away:
+                # Broken: it may have been accepted. Then the server is asked the same
+                # twice, and converts once.
+                log.info("the endpoint does not take it yet", reason=str(away))
+            note_waiting(invocation, is_waiting=True)
+            patience.wait()
+        log.info("sent to the endpoint", inference_id=invocation.inference_id)
+        expires_at = now() + _longest()
+        noted(
+            lambda: ledger.note_accepted(invocation, *accepted, expires_at=expires_at)
+        )
+
+    def _answer(
+        self, lease: Lease, wait: Wait, invocation: Invocation
+    ) -> Completed | Failed:
+        """Raises `StereoSpotError` when no answer can come any more."""
+        while True:
+            if answer := _looked(invocation):
+                return answer
+            if now() > invocation.expires_at:
+                raise _lost(invocation)
+            note_waiting(invocation, is_waiting=self._endpoint.is_cold())
+            wait.check()
+            sleep(lease, random.uniform(*POLL_SECONDS))  # noqa: S311 (no secret)
+
+    def _settle(self) -> None:
+        if self._settling.acquire(blocking=False):  # one of many threads is enough
+            try:
+                _settle_unattended()
+            finally:
+                self._settling.release()
+
+
+def _settle_unattended() -> None:
+    """Close what has been answered since nobody waits for it, so that others may go on."""
+    for invocation in noted(lambda: ledger.unattended_invocations(MOST_SETTLED)):
+        if answer := _looked(invocation):
+            outcome = Invocation.Outcome.OK
+            if isinstance(answer, Failed):
+                outcome = Invocation.Outcome.FAILED
+            noted(partial(ledger.close_invocation, invocation, outcome))
+
+
+def _looked(invocation: Invocation) -> Completed | Failed | None:
+    """What was written, if anything; a store that does not answer is asked again."""
+    try:
+        if (text := fetched(invocation.success_uri)) is not None:
+            return answers.read(text) or answers.failure(text)
+        if invocation.failure_uri:
+            text = fetched(invocation.failure_uri)
+            return None if text is None else answers.failure(text)
+    except (BotoCoreError, ClientError) as error:
+        log.warning("could not look for the answer", reason=str(error))
+    return None
+
+
+def _lost(invocation: Invocation) -> StereoSpotError:
+    lost = Invocation.Outcome.LOST
+    noted(lambda: ledger.close_invocation(invocation, lost))
+    return StereoSpotError(
+        ErrorCode.CRASHED, "The endpoint never answered, and cannot now."
+    )
+
+
+def _longest() -> timedelta:
+    """From sending to the last moment at which an answer can appear."""
+    return timedelta(
+        seconds=settings.SAGEMAKER_QUEUE_SECONDS
+        + settings.SAGEMAKER_INVOKE_TIMEOUT_SECONDS
+        + settings.SAGEMAKER_LATE_SECONDS
+    )

@@ -1,0 +1,91 @@
+"""An inference server that does as it is told, for its clients."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from contract.errors import ErrorCode
+from contract.invocation import Completed, Failed, Invocation
+
+OK = Completed(frames=25, seconds=2.0, engine="preview", version="1")
+STATUSES = {ErrorCode.BUSY: 429, ErrorCode.DEPTH_UNUSABLE: 422}
+
+
+def failed(code: ErrorCode, message: str = "It did not work.") -> Failed:
+    return Failed(code=code, message=message)
+
+
+@dataclass
+class Scripted:
+    """Answers as `script` says, and in the end with `OK`."""
+
+    write: Callable[[str], None]
+    """Makes the stereo object at a URI."""
+    script: deque[Completed | Failed | str | int] = field(default_factory=deque)
+    """Answers; a status with a proxy's page; or `break`, `hang` or `no object`."""
+    url: str = ""
+    asked: list[Invocation] = field(default_factory=list)
+    tokens: list[str | None] = field(default_factory=list)
+    left: threading.Event = field(default_factory=threading.Event)
+    """Set when a caller that is kept waiting closes the connection."""
+
+
+@contextlib.contextmanager
+def serving(scripted: Scripted) -> Iterator[Scripted]:
+    handler = type("Handler", (_Handler,), {"scripted": scripted})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    scripted.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield scripted
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    scripted: Scripted
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args: object) -> None:
+        """Nothing on the terminal."""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        asked = Invocation.model_validate_json(body)
+        self.scripted.asked.append(asked)
+        self.scripted.tokens.append(self.headers["Authorization"])
+        said = self.scripted.script.popleft() if self.scripted.script else OK
+        match said:
+            case "break":
+                self.close_connection = True
+            case "hang":
+                self.connection.settimeout(20)
+                if not self.connection.recv(1):
+                    self.scripted.left.set()
+                self.close_connection = True
+            case "no object":
+                self._send(200, OK.model_dump_json())
+            case int():
+                self._send(said, "<html>the proxy says</html>")
+            case Failed():
+                status = STATUSES.get(said.code, 503)
+                self._send(status, said.model_dump_json())
+            case _:
+                self.scripted.write(asked.output_uri)
+                self._send(200, OK.model_dump_json())
+
+    def _send(self, status: int, text: str) -> None:
+        content = text.encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
