@@ -87,7 +87,12 @@ class Worker:
     async def _until_ready(self) -> None:
         while not self._is_ready:
             if self._trouble is not None:
-                raise StereoSpotError(self._trouble.code, self._trouble.message)
+                code = self._trouble.code
+                # Who only waits for the next child has crashed nothing.
+                busy = code is ErrorCode.CRASHED
+                raise StereoSpotError(
+                    ErrorCode.BUSY if busy else code, self._trouble.message
+                )
             await self._news.wait()
 
     async def _ask(self, task: Task) -> Answer:

@@ -418,6 +418,9 @@ def test_no_more_are_sent_than_may_be_under_way(endpoint, claim, job, settings):
     assert endpoint.written.acquire(timeout=10)
     second.pause(0)
     assert convert(SegmentClaim(ledger.claim_segment(job.pk, 2))) == OK
+    # And who takes it up again reads its answer, and pays for none.
+    assert convert(SegmentClaim(ledger.claim_segment(job.pk, 1))) == OK
+    assert len(endpoint.invocations) == 2
     assert outcomes() == ["ok", "ok"]
 
 

@@ -12,6 +12,7 @@ from apps.jobs.ledger.dead_letters import bury, settle, unsettle
 from apps.jobs.ledger.invocations import (
     close_invocation,
     note_accepted,
+    note_over,
     note_waiting,
     open_invocation,
     pause_segment,
@@ -69,6 +70,7 @@ __all__ = [
     "finish_segment",
     "is_alive",
     "note_accepted",
+    "note_over",
     "note_sent",
     "note_tidied",
     "note_tidying",

@@ -83,11 +83,21 @@ def close_invocation(invocation: Invocation, outcome: Invocation.Outcome) -> boo
     return closed == 1
 
 
+def note_over(invocation: Invocation) -> None:
+    """It was answered while nobody waited: no GPU is busy with it any more.
+
+    It stays open, for whoever takes its segment up again to read the answer.
+    """
+    _open(invocation).update(expires_at=now(), is_waiting=False)
+
+
 def unattended_invocations(number: int) -> list[Invocation]:
-    """The `number` oldest that are under way and nobody waits for."""
-    unattended = Invocation.objects.filter(answered_at=None).exclude(success_uri="")
+    """Some, `number` at most, that are under way and nobody waits for."""
+    under_way = Invocation.objects.filter(answered_at=None, expires_at__gt=now())
     nobody = ~Q(segment__status=Segment.Status.RUNNING) | Q(segment=None)
-    return list(unattended.filter(nobody).order_by("id")[:number])
+    unattended = under_way.exclude(success_uri="").filter(nobody)
+    # At random: of more than these each has its turn.
+    return list(unattended.order_by("?")[:number])
 
 
 def pause_segment(segment: Segment, *, seconds: int) -> bool:

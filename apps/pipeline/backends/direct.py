@@ -46,7 +46,7 @@ LONG_SECONDS = 30.0
 
 
 class AwayError(Exception):
-    """Nobody is there who could begin: nothing was begun."""
+    """Nobody is there to ask: nothing was begun, and nothing told."""
 
 
 class BrokenError(Exception):

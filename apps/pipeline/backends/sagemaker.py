@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 
@@ -136,10 +137,11 @@ class Asynchronous:
     ) -> Completed | Failed:
         """Raises `StereoSpotError` when no answer can come any more."""
         while True:
-            if answer := _looked(invocation):
-                return answer
-            if now() > invocation.expires_at:
-                raise _lost(invocation)
+            with suppress(AwayError):  # a store that is away says nothing of the answer
+                if answer := _looked(invocation):
+                    return answer
+                if now() > invocation.expires_at:
+                    raise _lost(invocation)
             note_waiting(invocation, is_waiting=self._endpoint.is_cold())
             wait.check()
             sleep(lease, random.uniform(*POLL_SECONDS))  # noqa: S311 (no secret)
@@ -153,17 +155,15 @@ class Asynchronous:
 
 
 def _settle_unattended() -> None:
-    """Close what has been answered since nobody waits for it, so that others may go on."""
+    """Count no longer what has been answered since nobody waits for it."""
     for invocation in noted(lambda: ledger.unattended_invocations(MOST_SETTLED)):
-        if answer := _looked(invocation):
-            outcome = Invocation.Outcome.OK
-            if isinstance(answer, Failed):
-                outcome = Invocation.Outcome.FAILED
-            noted(partial(ledger.close_invocation, invocation, outcome))
+        with suppress(AwayError):
+            if _looked(invocation):
+                noted(partial(ledger.note_over, invocation))
 
 
 def _looked(invocation: Invocation) -> Completed | Failed | None:
-    """What was written, if anything; a store that does not answer is asked again."""
+    """What was written, if anything; AwayError when the store does not answer."""
     try:
         if (text := fetched(invocation.success_uri)) is not None:
             return answers.read(text) or answers.failure(text)
@@ -172,6 +172,7 @@ def _looked(invocation: Invocation) -> Completed | Failed | None:
             return None if text is None else answers.failure(text)
     except (BotoCoreError, ClientError) as error:
         log.warning("could not look for the answer", reason=str(error))
+        raise AwayError(str(error)) from error
     return None
 
 
