@@ -219,6 +219,7 @@ def test_a_film_goes_through_an_endpoint_once_whatever_fails_is_doubled_or_kille
     time.sleep(2)
     # Then that worker is lost, and the next one need not wait for the leases.
     kill(waiter)
+    time.sleep(2)  # the emulator still gives messages to its last poll, of a second
     fleet.send_all(lost=True)
     fleet.start_waiter()
     fleet.wait_until_said("waiting again", times=2)
