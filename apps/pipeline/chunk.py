@@ -18,7 +18,7 @@ from apps.jobs.ledger import Cut
 from apps.jobs.models import Job
 from apps.pipeline.leases import Lease, LeaseLostError, recorded
 from apps.pipeline.media.depth import PreparedDepth, prepare_depth, split_depth
-from apps.pipeline.media.film import Film, picture_for
+from apps.pipeline.media.film import Film
 from apps.pipeline.media.plan import SLACK, Span
 from apps.pipeline.media.prepare import Prepared, Wishes, prepare, split_prepared
 from apps.pipeline.media.probe import Limits, probe
@@ -27,6 +27,7 @@ from contract.errors import Blame, ErrorCode, StereoSpotError
 from contract.frames import DepthFrames, SegmentFrames
 from contract.keys import DepthSegmentKey, SegmentKey, segments_prefix
 from contract.modes import Engine, StereoMode
+from contract.pictures import picture_for
 
 log = structlog.get_logger(__name__)
 

@@ -15,11 +15,7 @@ from contract.errors import ErrorCode, StereoSpotError
 from contract.frames import Picture, Ratio, SegmentFrames
 from contract.invocation import Conversion, Invocation
 from contract.modes import StereoMode
-from inference.colour import MATRICES
-
-LARGEST_H264 = 4096
-"""Widest and highest picture that hardware decoders of H.264 take."""
-GOP_SECONDS = 2
+from contract.pictures import Footage, picture_for
 
 
 def conversion_of(invocation: Invocation, film: Path) -> Conversion:
@@ -36,7 +32,7 @@ def conversion_of(invocation: Invocation, film: Path) -> Conversion:
                 if not container.streams.video:
                     raise _unreadable("it has no video")
                 stream = container.streams.video[0]
-                rate = stream.average_rate or Fraction(25)
+                rate = stream.average_rate
                 if frames is None:
                     frames = _frames(
                         [
@@ -65,34 +61,23 @@ def _frames(times: list[int | None], tick: Fraction) -> SegmentFrames:
     )
 
 
-def _picture(frame: VideoFrame, rate: Fraction, mode: StereoMode) -> Picture:
+def _picture(frame: VideoFrame, rate: Fraction | None, mode: StereoMode) -> Picture:
     # libavutil counts the turn of its display matrix counter-clockwise.
     turn = -frame.rotation if isfinite(frame.rotation) else 0
-    rotation = cast(Literal[0, 90, 180, 270], round(turn / 90) % 4 * 90)
-    width, height = frame.width, frame.height
-    aspect = _ratio(frame)
-    if rotation in (90, 270):
-        width, height, aspect = height, width, aspect[::-1]
-    width, height = width + width % 2, height + height % 2
-    is_deep = max(component.bits for component in frame.format.components) > 8
-    is_large = max(mode.packed_size(width, height)) > LARGEST_H264
-    matrix = int(frame.colorspace)
-    is_hd = frame.width >= 1280 or frame.height > 576
-    return Picture(
-        eye_width=width,
-        eye_height=height,
-        codec="hevc" if is_deep or is_large else "h264",
-        pixel_format="yuv420p10le" if is_deep else "yuv420p",
-        frame_rate=(rate.numerator, rate.denominator),
-        gop=max(1, round(GOP_SECONDS * rate)),
-        rotation=rotation,
-        deinterlace=frame.interlaced_frame,
-        sample_aspect_ratio=aspect,
+    footage = Footage(
+        width=frame.width,
+        height=frame.height,
+        rotation=cast(Literal[0, 90, 180, 270], round(turn / 90) % 4 * 90),
+        sample_aspect_ratio=_ratio(frame),
+        bit_depth=max(component.bits for component in frame.format.components),
         color_range=int(frame.color_range),
         color_primaries=int(frame.color_primaries),
         color_trc=int(frame.color_trc),
-        color_space=matrix if matrix in MATRICES else (1 if is_hd else 6),
+        color_space=int(frame.colorspace),
+        frame_rate=rate and (rate.numerator, rate.denominator),
+        interlaced=frame.interlaced_frame,
     )
+    return picture_for(footage, mode)
 
 
 def _ratio(frame: VideoFrame) -> Ratio:

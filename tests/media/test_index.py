@@ -9,7 +9,6 @@ import ffmpeg
 import numpy as np
 import pytest
 
-from apps.pipeline.media.film import picture_for
 from apps.pipeline.media.index import Index, build_index
 from apps.pipeline.media.join import join
 from apps.pipeline.media.prepare import Wishes, prepare, split_prepared
@@ -19,6 +18,7 @@ from apps.pipeline.media.split import split
 from apps.pipeline.media.verify import verify_final
 from contract.errors import ErrorCode, StereoSpotError
 from contract.modes import StereoMode
+from contract.pictures import picture_for
 from tests.media.sources import FRAMES, bar_code, film, run
 from tests.media.worker import convert
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import av
 import pytest
 
-from apps.pipeline.media.film import picture_for
 from apps.pipeline.media.index import build_index
 from apps.pipeline.media.join import join
 from apps.pipeline.media.plan import plan
@@ -19,6 +18,7 @@ from apps.pipeline.media.verify import starts_fast, verify_final, verify_segment
 from contract.errors import ErrorCode, StereoSpotError
 from contract.frames import SegmentFrames
 from contract.modes import StereoMode
+from contract.pictures import picture_for
 from tests.media.worker import convert
 
 

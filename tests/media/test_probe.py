@@ -5,10 +5,11 @@ from __future__ import annotations
 import ffmpeg
 import pytest
 
-from apps.pipeline.media.film import Film, Track, picture_for
+from apps.pipeline.media.film import Film, Track
 from apps.pipeline.media.probe import Limits, probe
 from contract.errors import ErrorCode, StereoSpotError
 from contract.modes import StereoMode
+from contract.pictures import picture_for
 from tests.media.sources import FRAMES, film, noise, run, tone
 
 

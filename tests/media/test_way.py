@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from apps.pipeline.media.film import Film, picture_for
+from apps.pipeline.media.film import Film
 from apps.pipeline.media.join import join
 from apps.pipeline.media.prepare import Wishes, prepare, split_prepared
 from apps.pipeline.media.probe import Limits, probe
@@ -17,6 +17,7 @@ from apps.pipeline.media.tools import open_media, video_stream
 from apps.pipeline.media.verify import verify_final, verify_segment
 from contract.frames import SegmentFrames
 from contract.modes import StereoMode
+from contract.pictures import picture_for
 from tests.media.sources import RECIPES, bar_code
 from tests.media.worker import convert
 

@@ -8,12 +8,12 @@ import av
 import numpy as np
 import pytest
 
-from apps.pipeline.media.film import picture_for
 from apps.pipeline.media.prepare import Wishes, prepare, split_prepared
 from apps.pipeline.media.probe import Limits, probe
 from apps.pipeline.media.verify import verify_segment
 from contract.invocation import Conversion
 from contract.modes import StereoMode
+from contract.pictures import picture_for
 from inference.convert import convert
 from inference.engines import pipeline_for
 from tests.media.sources import film

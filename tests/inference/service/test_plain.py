@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from apps.pipeline.media.film import picture_for
 from apps.pipeline.media.probe import Limits, probe
 from contract.errors import ErrorCode, StereoSpotError
 from contract.invocation import Invocation
 from contract.modes import StereoMode
+from contract.pictures import picture_for
 from inference.service.plain import conversion_of
 from tests.inference.films import VARIABLE, film, manifest, shown
 

