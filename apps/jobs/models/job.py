@@ -5,12 +5,14 @@ from __future__ import annotations
 import uuid
 
 from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.urls import reverse
 
+from apps.jobs.models.grams import Grams
 from contract.frames import Picture
 from contract.keys import DepthKey, FinalKey, SourceKey
 from contract.modes import Engine, StereoMode, StereoSettings
@@ -109,7 +111,15 @@ class Job(models.Model):
     class Meta:
         ordering = ("-created_at",)
         indexes = (
-            models.Index(fields=["owner", "-created_at"], name="job_of_owner"),
+            # The list's: all jobs or one person's, of any state or of one, newest first.
+            models.Index(fields=["-created_at", "-id"], name="job_newest"),
+            models.Index(fields=["status", "-created_at", "-id"], name="job_in_state"),
+            models.Index(fields=["owner", "-created_at", "-id"], name="job_of_owner"),
+            models.Index(
+                fields=["owner", "status", "-created_at", "-id"],
+                name="job_of_owner_in_state",
+            ),
+            GinIndex(Grams("title", 1), name="job_title"),
             models.Index(
                 fields=["created_at"],
                 name="job_waits_for_source",

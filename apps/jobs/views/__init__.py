@@ -1,10 +1,11 @@
 """What people see of their jobs, and ask of the ledger.
 
-`jobs` lists and shows, `upload` takes a film, `media` hands one out; `access` says who
-may see what, `progress` puts the ledger's rows into words.
+`listing` lists, `jobs` shows, `upload` takes a film, `media` hands one out; `access`
+says who may see what, `progress` puts the ledger's rows into words.
 """
 
-from apps.jobs.views.jobs import cancel, delete, job, job_list, progress, retry
+from apps.jobs.views.jobs import cancel, delete, job, progress, retry
+from apps.jobs.views.listing import job_list
 from apps.jobs.views.media import final
 from apps.jobs.views.upload import new
 
