@@ -12,6 +12,19 @@ from apps.jobs import storage
 from apps.jobs.models import Job, Segment
 from contract.frames import Picture, SegmentFrames
 
+BROWSER = Path(__file__).parent / "browser"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file's tests share a process, and all of the browser's share one stack."""
+    for item in items:
+        in_browser = BROWSER in item.path.parents
+        if in_browser:
+            item.add_marker(pytest.mark.browser)
+        group = BROWSER if in_browser else item.path
+        item.add_marker(pytest.mark.xdist_group(str(group)))
+
 
 @pytest.fixture(autouse=True)
 def own_store(settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
