@@ -10,7 +10,8 @@ No torch and no network's code is loaded here: the files can be fetched anywhere
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,7 @@ class Repository:
 
     name: str
     files: tuple[str, ...]
+    """A large one may come in shards instead, as its `.index.json` says."""
     roots: tuple[str, ...] = ("",)
     """Folders that `files` may lie in, the one to look in first first."""
     revision: str | None = None
@@ -37,13 +39,24 @@ class Repository:
     def folder(self) -> str:
         return self.name.rpartition("/")[2]
 
-    def complete_root(self, has: Callable[[str], bool]) -> str | None:
-        """The first root that has every file, with its slash; None where none has."""
+    def complete(self, names: Collection[str]) -> Whole | None:
+        """What is needed of the files of these names; None where one is missing."""
         for root in self.roots:
             prefix = f"{root}/" if root else ""
-            if all(has(prefix + file) for file in self.files):
-                return prefix
+            found = [_with_shards(prefix + file, names) for file in self.files]
+            if all(found):
+                return Whole(prefix, [name for each in found for name in each])
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A complete set of a repository's files."""
+
+    root: str
+    """Where the files lie that were asked for, with its slash."""
+    names: list[str]
+    """Of all of them, shards included, in the repository."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +65,8 @@ class Located:
 
     folder: Path
     """`files` of the repository lie in it under their names."""
+    files: tuple[Path, ...]
+    """All of them, shards included."""
     revision: str
     """The commit, or a fingerprint of files that came by hand."""
 
@@ -81,6 +96,22 @@ DEPTH_ANYTHING = Repository(
     ("config.json", "model.safetensors"),
     revision="5426e4f0f36572d16453bbda7a8389317b1bef99",
 )
+# Which of its networks come in shards, and in how many, its owners may change.
+WAN = Repository(
+    "Wan-AI/Wan2.2-TI2V-5B-Diffusers",
+    (
+        "scheduler/scheduler_config.json",
+        "text_encoder/config.json",
+        "text_encoder/model.safetensors",
+        "tokenizer/tokenizer.json",
+        "tokenizer/tokenizer_config.json",
+        "transformer/config.json",
+        "transformer/diffusion_pytorch_model.safetensors",
+        "vae/config.json",
+        "vae/diffusion_pytorch_model.safetensors",
+    ),
+)
+"""Makes clips of prompts; Apache-2.0."""
 
 NEEDED: Mapping[Engine, tuple[Repository, ...]] = {
     Engine.PREVIEW: (),
@@ -99,19 +130,24 @@ def needed(engine: Engine, *, depth: bool = True) -> tuple[Repository, ...]:
 def fetch(engine: Engine, *, depth: bool = True) -> dict[Repository, Located]:
     """Everything that the engine needs, downloaded where it is not here yet.
 
-    Without `depth`, what it needs for films that bring their own.
+    Without `depth`, what it needs for films that bring their own. Raises as `located`.
+    """
+    return located(needed(engine, depth=depth))
+
+
+def located(repos: Iterable[Repository]) -> dict[Repository, Located]:
+    """The repositories' files, downloaded where they are not here yet.
+
     StereoSpotError: WEIGHTS_FORBIDDEN (no token, a wrong one, a licence not accepted),
     WEIGHTS_UNREACHABLE (no network, the hub is down), WEIGHTS_CORRUPT (a file is missing
     or not whole, and only a person can mend that), DISK_FULL.
     """
     if folder := os.environ.get(FOLDER):
-        return {
-            repo: _by_hand(repo, Path(folder)) for repo in needed(engine, depth=depth)
-        }
+        return {repo: _by_hand(repo, Path(folder)) for repo in repos}
     # Late: its import takes longer than the preview engine's.
     from inference.weights import hub
 
-    return {repo: hub.located(repo) for repo in needed(engine, depth=depth)}
+    return {repo: hub.located(repo) for repo in repos}
 
 
 def version(weights: Mapping[Repository, Located]) -> str:
@@ -119,20 +155,48 @@ def version(weights: Mapping[Repository, Located]) -> str:
     return "-".join(located.revision[:7] for located in weights.values())
 
 
+def names_in(folder: Path) -> set[str]:
+    """Of the files below a folder, as a repository names them."""
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def _with_shards(file: str, names: Collection[str]) -> list[str]:
+    """The file, or the index and the shards that it comes in; nothing where it does not."""
+    if file in names:
+        return [file]
+    stem, _, extension = file.rpartition(".")
+    index = f"{file}.index.json"
+    shard = re.compile(
+        rf"{re.escape(stem)}-\d{{5}}-of-(\d{{5}})\.{extension}", re.ASCII
+    )
+    shards = sorted(name for name in names if shard.fullmatch(name))
+    counts = {int(match[1]) for name in shards if (match := shard.fullmatch(name))}
+    is_whole = index in names and counts == {len(shards)}
+    return [index, *shards] if is_whole else []
+
+
 def _by_hand(repo: Repository, weights: Path) -> Located:
     folder = weights / repo.folder
-    root = repo.complete_root(lambda name: (folder / name).is_file())
-    if root is None:
+    names = names_in(folder)
+    found = repo.complete(names)
+    if found is None:
         first = next(
             file
             for file in repo.files
-            if not any((folder / root / file).is_file() for root in repo.roots)
+            if not any(
+                _with_shards(f"{root}/{file}" if root else file, names)
+                for root in repo.roots
+            )
         )
         raise StereoSpotError(
             ErrorCode.WEIGHTS_CORRUPT,
             f"{folder / repo.roots[0] / first} is missing: put the files of {repo.name} "
             f"there, or unset {FOLDER} to fetch them from the hub.",
         )
-    files = [folder / root / file for file in repo.files]
+    files = tuple(folder / name for name in found.names)
     whole.check(files)
-    return Located(folder / root, whole.fingerprint(files))
+    return Located(folder / found.root, files, whole.fingerprint(files))

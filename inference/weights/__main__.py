@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
         print(f"{error} [{error.code}]", file=sys.stderr)
         return 1
     for repo, located in weights.items():
-        size = sum((located.folder / file).stat().st_size for file in repo.files)
+        size = sum(file.stat().st_size for file in located.files)
         print(f"{size / 1e9:8.3f} GB  {repo.name}  {located.revision[:7]}")
         print(f"             {located.folder}")
     if engine.licence.name:

@@ -15,7 +15,6 @@ from huggingface_hub import (
     HfApi,
     constants,
     snapshot_download,
-    try_to_load_from_cache,
 )
 from huggingface_hub.errors import (
     EntryNotFoundError,
@@ -31,7 +30,7 @@ from tqdm.auto import tqdm
 
 from contract.errors import ErrorCode, StereoSpotError
 from inference import heartbeat
-from inference.weights import Located, Repository, pins, token, whole
+from inference.weights import Located, Repository, names_in, pins, token, whole
 from inference.weights.token import Token
 
 log = logging.getLogger(__name__)
@@ -60,9 +59,9 @@ def located(repo: Repository) -> Located:
                 f"{repo.name} was fetched, and is not in {constants.HF_HUB_CACHE}."
             )
             raise StereoSpotError(ErrorCode.WEIGHTS_CORRUPT, message)
-    whole.check(found / file for file in repo.files)
+    whole.check(found.files)
     log.info("%s at %s", repo.name, commit)
-    return Located(found, commit)
+    return found
 
 
 def _fetched(repo: Repository, commit: str | None) -> str:
@@ -110,17 +109,16 @@ def _described(
         repo.name, revision=commit, files_metadata=True, timeout=ANSWER_SECONDS
     )
     sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
-    root = repo.complete_root(sizes.__contains__)
-    if root is None or info.sha is None:
+    found = repo.complete(sizes)
+    if found is None or info.sha is None:
         raise StereoSpotError(
             ErrorCode.WEIGHTS_CORRUPT,
             f"{repo.name} at {info.sha} has no {', '.join(repo.files)}: name another "
             f"revision in {pins.OVERRIDES}.",
         )
-    names = [root + file for file in repo.files]
-    size = sum(sizes[name] for name in names)
+    size = sum(sizes[name] for name in found.names)
     log.info("Fetching %s at %s, %.2f GB", repo.name, info.sha, size / 1e9)
-    return info.sha, names
+    return info.sha, found.names
 
 
 def _tidy(repo: Repository) -> None:
@@ -137,18 +135,14 @@ def _tidy(repo: Repository) -> None:
                 log.info("Removed %s, which a killed download left", part)
 
 
-def _cached(repo: Repository, commit: str) -> Path | None:
-    """The folder of all the files, where every one of them is in the cache."""
-
-    def path(name: str) -> str | None:
-        found = try_to_load_from_cache(repo.name, name, revision=commit)
-        return found if isinstance(found, str) else None
-
-    root = repo.complete_root(lambda name: path(name) is not None)
-    if root is None:
+def _cached(repo: Repository, commit: str) -> Located | None:
+    """All the files, where every one of them is in the cache."""
+    snapshot = _cache_of(repo) / "snapshots" / commit
+    found = repo.complete(names_in(snapshot))
+    if found is None:
         return None
-    first = Path(path(root + repo.files[0]) or "")
-    return first.parents[repo.files[0].count("/")]
+    files = tuple(snapshot / name for name in found.names)
+    return Located(snapshot / found.root, files, commit)
 
 
 def _cache_of(repo: Repository) -> Path:
