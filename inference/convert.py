@@ -45,7 +45,7 @@ def convert(
         heard(partial(on_frames, 0)),
         enough_for(_too_large(conversion)),
         closing(read_frames(source, frames, conversion.picture)) as decoded,
-        writer(target, conversion) as write,
+        writer(target, frames, conversion.picture, conversion.mode) as write,
     ):
         for picture in _pictures(complete, conversion, decoded):
             write(picture)

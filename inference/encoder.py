@@ -1,4 +1,4 @@
-"""Stereo pictures → stereo segment: each at its frame's own time, alike in every segment."""
+"""Pictures → a file: each at its frame's own time, alike in every segment of a film."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from torch import Tensor
 
 from contract.errors import ErrorCode, StereoSpotError
 from contract.frames import Picture, SegmentFrames
-from contract.invocation import Conversion
 from contract.modes import StereoMode
 from inference.colour import Colours, sixteen_bits
 
@@ -34,16 +33,19 @@ SHORT = 32
 
 
 @contextmanager
-def writer(target: Path, conversion: Conversion) -> Iterator[Callable[[Tensor], None]]:
+def writer(
+    target: Path, frames: SegmentFrames, picture: Picture, mode: StereoMode | None
+) -> Iterator[Callable[[Tensor], None]]:
     """Encode a segment's own pictures [1, 3, H, W] in [0, 1], one call each, in order.
 
-    The file has its name only when it is whole; until then it is `target`.partial, and
+    `mode` says how both eyes lie in them; None: they are of one eye. The file has its name only when it is whole; until then it is `target`.partial, and
     gone after an error. Raises DISK_FULL.
     """
     unfinished = target.with_name(target.name + ".partial")
     try:
-        with _container(unfinished, conversion.frames) as container:
-            encoder = _Encoder(container, conversion)
+        with _container(unfinished, frames) as container:
+            stream = _stream(container, frames, picture, mode)
+            encoder = _Encoder(container, stream, frames, picture)
             yield encoder.write
             encoder.finish()
         unfinished.replace(target)
@@ -68,12 +70,18 @@ def _container(path: Path, frames: SegmentFrames) -> OutputContainer:
 
 
 class _Encoder:
-    def __init__(self, container: OutputContainer, conversion: Conversion) -> None:
+    def __init__(
+        self,
+        container: OutputContainer,
+        stream: VideoStream,
+        frames: SegmentFrames,
+        picture: Picture,
+    ) -> None:
         self._container = container
-        self._colours = Colours(conversion.picture)
-        self._stream = _stream(container, conversion)
-        self._core = conversion.frames.core
-        self._end = _end(conversion.frames)
+        self._stream = stream
+        self._colours = Colours(picture)
+        self._core = frames.core
+        self._end = _end(frames)
         self._due = iter(self._core)
         self._packets: deque[Packet[VideoStream]] = deque()
         self._begin: int | None = None
@@ -130,9 +138,13 @@ def _time_decoding(packets: Iterable[Packet[VideoStream]], core: Sequence[int]) 
         packet.dts = time
 
 
-def _stream(container: OutputContainer, conversion: Conversion) -> VideoStream:
-    picture, mode = conversion.picture, conversion.mode
-    tick = conversion.frames.seconds_per_tick
+def _stream(
+    container: OutputContainer,
+    frames: SegmentFrames,
+    picture: Picture,
+    mode: StereoMode | None,
+) -> VideoStream:
+    tick = frames.seconds_per_tick
     rate = min(Fraction(*picture.frame_rate), 1 / tick)
     options = _options(picture, mode)
     stream = (
@@ -141,9 +153,8 @@ def _stream(container: OutputContainer, conversion: Conversion) -> VideoStream:
         else container.add_stream("libx265", rate=rate, options=options)
     )
     context = stream.codec_context
-    context.width, context.height = mode.packed_size(
-        picture.eye_width, picture.eye_height
-    )
+    eye = picture.eye_width, picture.eye_height
+    context.width, context.height = mode.packed_size(*eye) if mode else eye
     context.pix_fmt = picture.pixel_format
     context.time_base = stream.time_base = tick
     context.gop_size = picture.gop
@@ -157,10 +168,10 @@ def _stream(container: OutputContainer, conversion: Conversion) -> VideoStream:
     return stream
 
 
-def _options(picture: Picture, mode: StereoMode) -> dict[str, str]:
+def _options(picture: Picture, mode: StereoMode | None) -> dict[str, str]:
     own = {"open-gop": "0"}
     if picture.codec == "h264":
-        if mode in FRAME_PACKING:
+        if mode is not None and mode in FRAME_PACKING:
             own["frame-packing"] = str(FRAME_PACKING[mode])
     else:
         own["log-level"] = "none"

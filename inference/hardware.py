@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from contract.errors import ErrorCode, StereoSpotError
 from contract.modes import Engine
-from inference.needs import GB, LARGEST, NEEDS, USUAL
+from inference.needs import GB, LARGEST, NEEDS, USUAL, Needs
 
 log = logging.getLogger(__name__)
 
@@ -105,23 +105,27 @@ class Hardware:
 
 
 def hardware_for(engine: Engine) -> Hardware:
-    """What this machine has for the engine, `INFERENCE_*` in the environment before all.
+    """What this machine has for the engine; see `hardware_within`."""
+    return hardware_within(NEEDS[engine], engine)
+
+
+def hardware_within(needs: Needs, name: str) -> Hardware:
+    """What this machine has for the needs, `INFERENCE_*` in the environment before all.
 
     The first CUDA card where there is one, else the CPU; Apple's GPU only when named. A
     card with too little free memory for everything at once is used with offload, and if
     that is not enough, networks see fewer pixels at once.
     StereoSpotError: MISCONFIGURED where the environment asks for what is not there, or
-    the card is too small for the engine, OUT_OF_MEMORY where it would do if nobody else
+    the card is too small for them, OUT_OF_MEMORY where it would do if nobody else
     used it.
     """
     device = _device(os.environ.get("INFERENCE_DEVICE", ""))
     memory = _memory(device)
-    needs = NEEDS[engine]
     offload = _switch("INFERENCE_OFFLOAD")
     pixels = LARGEST
     if memory is not None:
         if memory.free < needs.least():
-            what = f"{engine} with one network at a time ({needs.least() / GB:.1f} GB)"
+            what = f"{name} with one network at a time ({needs.least() / GB:.1f} GB)"
             raise _too_small(device, what, memory, 0)
         if offload is None:
             offload = memory.free < needs.bytes_for(*USUAL, offload=False)
@@ -133,7 +137,7 @@ def hardware_for(engine: Engine) -> Hardware:
         compile=bool(_switch("INFERENCE_COMPILE")),
         pixels=pixels,
     )
-    log.info("%s on %s", engine, chosen)
+    log.info("%s on %s", name, chosen)
     return chosen
 
 

@@ -73,6 +73,11 @@ NEEDS = {
 """Of the engines with networks. DepthCrafter's authors report 26 GB at 1024 × 576 pixels
 and 9 GB at 512 × 256; StereoCrafter's users 30 GB at 1080p in four tiles."""
 
+CLIPS = Needs(24.2, 11.4, 12.0, 0)
+"""Of what makes clips of prompts: a transformer of 5.0, a text encoder of 5.7 and a VAE of
+0.7 thousand million numbers, the last in float32. Its authors run it in 24 GB with offload;
+what it needs beside its networks is an estimate."""
+
 
 def smaller(than: int) -> int | None:
     """The next size with fewer pixels; None where there is none."""

@@ -137,7 +137,7 @@ def encode(path, asked, pictures=None):
     )
     dice = torch.Generator().manual_seed(1)
     plain = torch.rand(1, 3, 1, 1, generator=dice).expand(1, 3, height, width)
-    with writer(path, asked) as write:
+    with writer(path, asked.frames, asked.picture, asked.mode) as write:
         for number in range(count):
             write(plain if pictures is None else pictures[number])
     return path

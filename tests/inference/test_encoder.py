@@ -144,7 +144,9 @@ def test_the_stream_says_how_the_eyes_are_packed(tmp_path, mode, kind):
 
 def test_what_goes_wrong_leaves_no_file(tmp_path):
     def crash():
-        with writer(tmp_path / "made.mp4", conversion(manifest(VARIABLE))) as write:
+        asked = conversion(manifest(VARIABLE))
+        target = tmp_path / "made.mp4"
+        with writer(target, asked.frames, asked.picture, asked.mode) as write:
             write(torch.zeros(1, 3, 48, 128))
             raise RuntimeError("the lease expired")
 
@@ -156,7 +158,9 @@ def test_what_goes_wrong_leaves_no_file(tmp_path):
 
 def test_a_segment_that_ends_early_is_not_kept(tmp_path):
     def stop():
-        with writer(tmp_path / "made.mp4", conversion(manifest(VARIABLE))) as write:
+        asked = conversion(manifest(VARIABLE))
+        target = tmp_path / "made.mp4"
+        with writer(target, asked.frames, asked.picture, asked.mode) as write:
             write(torch.zeros(1, 3, 48, 128))
 
     with pytest.raises(StereoSpotError, match="early"):

@@ -1,0 +1,92 @@
+"""A prompt that becomes a clip: the body of POST /invocations with `task: generate`.
+
+Sizes and lengths are those of Wan 2.2 TI2V-5B (model card): sides are multiples of 32,
+1280 × 704 at the most either way, 4n + 1 frames at 24 a second.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal, Self
+
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+
+from contract.modes import Payload
+
+SIDE_STEP = 32
+SMALLEST_SIDE, LARGEST_SIDE = 256, 1280
+MOST_PIXELS = 1280 * 704
+FRAMES_PER_SECOND = 24
+LONGEST_SECONDS = 10
+LARGEST_SEED = 2**63 - 1
+LONGEST_PROMPT = 2000
+"""Characters."""
+
+
+def snapped_size(width: int, height: int) -> tuple[int, int]:
+    """The size that is made for one that is asked for: never larger, always allowed.
+
+    Sides become multiples of 32; where both are large, the shorter one gives way.
+    """
+    width, height = (_snapped(side, LARGEST_SIDE) for side in (width, height))
+    if width * height > MOST_PIXELS:
+        if width >= height:
+            height = _snapped(MOST_PIXELS // width, LARGEST_SIDE)
+        else:
+            width = _snapped(MOST_PIXELS // height, LARGEST_SIDE)
+    return width, height
+
+
+def frames_of(seconds: float) -> int:
+    """The number of frames, 4n + 1, that lasts about as long."""
+    return 4 * max(1, round(seconds * FRAMES_PER_SECOND / 4)) + 1
+
+
+def _snapped(side: int, largest: int) -> int:
+    return min(max(side // SIDE_STEP * SIDE_STEP, SMALLEST_SIDE), largest)
+
+
+class Generation(Payload):
+    """What clip to make, and where to put it; `s3://bucket/key` or `file:///path`."""
+
+    task: Literal["generate"] = "generate"
+    prompt: str = Field(min_length=1, max_length=LONGEST_PROMPT)
+    negative_prompt: str = Field(default="", max_length=LONGEST_PROMPT)
+    image_uri: str | None = Field(default=None, max_length=2048)
+    """Of a picture to begin with."""
+    output_uri: str = Field(max_length=2048)
+    seed: NonNegativeInt = Field(default=0, le=LARGEST_SEED)
+    steps: int = Field(default=50, ge=1, le=100)
+    guidance: float = Field(default=5.0, ge=0, le=20)
+    """How far to go from what no prompt gives to what the prompt gives (Ho and Salimans
+    2022); at 1 the former is not computed."""
+    width: int = Field(default=1280, ge=SMALLEST_SIDE, le=LARGEST_SIDE, multiple_of=32)
+    height: int = Field(default=704, ge=SMALLEST_SIDE, le=LARGEST_SIDE, multiple_of=32)
+    frames: int = Field(default=121, ge=5, le=frames_of(LONGEST_SECONDS))
+    """4n + 1 of them; others are refused."""
+    attempt: NonNegativeInt = 0
+    """For the log: the same work is the same, whichever attempt asks for it."""
+
+    @model_validator(mode="after")
+    def _makeable(self) -> Self:
+        if self.frames % 4 != 1:
+            raise ValueError("frames must be 4n + 1")
+        if self.width * self.height > MOST_PIXELS:
+            raise ValueError(f"width × height must be {MOST_PIXELS} at the most")
+        return self
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that shapes the clip, and of where it goes."""
+        return hashlib.sha256(
+            self.model_dump_json(exclude={"attempt"}).encode()
+        ).hexdigest()
+
+
+class Generated(Payload):
+    status: Literal["ok"] = "ok"
+    frames: PositiveInt
+    seconds: float = Field(ge=0)
+    """Wall time of the generation."""
+    version: str
+    """Of the weights and what computed: the same version and seed give the same clip."""
