@@ -8,11 +8,23 @@ one place per task, request or invocation with `structlog.contextvars`.
 from __future__ import annotations
 
 import logging.config
+import re
 from collections.abc import Iterable
 from typing import Any
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+_KEY_IN_PATH = re.compile(r"(/films/)[^/\s]+")
+"""A signed link to a film: who reads it can watch the film."""
+
+
+def _without_keys(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    for name in ("event", "request"):
+        if isinstance(text := event.get(name), str):
+            event[name] = _KEY_IN_PATH.sub(r"\1…", text)
+    return event
+
 
 _SHARED: list[Processor] = [
     structlog.contextvars.merge_contextvars,
@@ -20,6 +32,7 @@ _SHARED: list[Processor] = [
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.format_exc_info,
+    _without_keys,
 ]
 
 

@@ -16,10 +16,10 @@ _LAYOUTS = {
     StereoMode.HALF_TAB: "3D_TB_HTAB",
     StereoMode.ANAGLYPH: "redcyan_dubois",
 }
-# What some file system refuses, and the marks that turn the reading direction, with
-# which a name can show another extension than it has.
+# What some file system refuses, what ends a line, and the marks that turn the reading
+# direction, with which a name can show another extension than it has.
 _UNSAFE = re.compile(
-    r'[\\/:*?"<>|\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]'
+    r'[\\/:*?"<>|\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]'
 )
 _MOST_BYTES = 255
 """Of a file name, on every common file system."""
@@ -27,11 +27,12 @@ _MOST_BYTES = 255
 
 def download_name(job: Job) -> str:
     """What the final is called on a person's disk."""
-    ending = f"_{_LAYOUTS[StereoMode(job.mode)]}.{job.final_extension}"
-    title = _UNSAFE.sub("", job.title).strip(" .")
-    room = _MOST_BYTES - len(ending.encode())
-    title = title.encode()[:room].decode(errors="ignore").strip(" .")
-    return f"{title or 'Untitled'}{ending}"
+    return _named(job, f"_{_LAYOUTS[StereoMode(job.mode)]}.{job.final_extension}")
+
+
+def source_name(job: Job) -> str:
+    """What the source would be called there."""
+    return _named(job, f".{job.source_extension}")
 
 
 def source_extension(file_name: str) -> str:
@@ -47,3 +48,10 @@ def title_of(file_name: str) -> str:
     path = PurePath(file_name)
     has_extension = f".{source_extension(file_name)}" == path.suffix.lower()
     return (path.stem if has_extension else path.name).strip()[:200] or "Untitled"
+
+
+def _named(job: Job, ending: str) -> str:
+    title = _UNSAFE.sub("", job.title).strip(" .")
+    room = _MOST_BYTES - len(ending.encode())
+    title = title.encode()[:room].decode(errors="ignore").strip(" .")
+    return f"{title or 'Untitled'}{ending}"

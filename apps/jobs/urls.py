@@ -13,4 +13,8 @@ urlpatterns = [
     path("jobs/<uuid:job_id>/delete/", views.delete, name="job-delete"),
     path("jobs/<uuid:job_id>/retry/", views.retry, name="job-retry"),
     path("jobs/<uuid:job_id>/final/", views.final, name="job-final"),
+    path("jobs/<uuid:job_id>/source/", views.source, name="job-source"),
+    path("jobs/<uuid:job_id>/playlist.m3u", views.playlist, name="job-playlist"),
+    path("playlist.m3u", views.playlist_of_all, name="playlist"),
+    path("films/<str:token>/<str:name>", views.film, name="film"),
 ]

@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.core.files.base import ContentFile
 from django.urls import reverse
 from django.utils.timezone import now
 
@@ -168,6 +169,52 @@ def test_a_film_on_a_disk_is_played_from_our_own_address(client, alice, complete
     page = client.get(reverse("job", args=[completed.pk]))
 
     assert "media-src 'self';" in page["Content-Security-Policy"]
+
+
+@pytest.fixture
+def source(completed) -> str:
+    """The address of the film that Alice brought."""
+    storage.source().save(completed.source_key, ContentFile(b"source"))
+    return reverse("job-source", args=[completed.pk])
+
+
+def test_the_source_is_played_beside_the_film(client, alice, source):
+    client.force_login(alice)
+
+    part = client.get(source, headers={"range": "bytes=2-4"})
+
+    assert (part.status_code, part.getvalue()) == (206, b"urc")
+    assert part["Content-Type"] == "video/mp4"
+    assert part["Content-Disposition"] == 'inline; filename="Rain.mp4"'
+
+
+@pytest.mark.parametrize("extension", ["html", "svg", "xml", "bin"])
+def test_a_source_is_never_handed_out_as_a_page(client, alice, completed, extension):
+    Job.objects.update(source_extension=extension)
+    completed.refresh_from_db()
+    storage.source().save(completed.source_key, ContentFile(b"<script>"))
+    client.force_login(alice)
+
+    response = client.get(reverse("job-source", args=[completed.pk]))
+
+    assert response.getvalue() == b"<script>"
+    assert response["Content-Type"] == "application/octet-stream"
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert "default-src 'none'" in response["Content-Security-Policy"]
+
+
+def test_others_do_not_get_the_source(client, charlie, source):
+    client.force_login(charlie)
+
+    assert client.get(source).status_code == 404
+
+
+def test_a_source_that_is_gone_is_not_found(client, alice, completed):
+    client.force_login(alice)
+
+    response = client.get(reverse("job-source", args=[completed.pk]))
+
+    assert response.status_code == 404
 
 
 def test_the_film_is_never_held_whole(client, alice, completed, url):

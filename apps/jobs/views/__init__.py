@@ -1,12 +1,28 @@
 """What people see of their jobs, and ask of the ledger.
 
-`listing` lists, `jobs` shows, `upload` takes a film, `media` hands one out; `access`
-says who may see what, `progress` puts the ledger's rows into words.
+`listing` lists, `jobs` shows, `upload` takes a film, `media` hands one out, `links` and
+`playlists` do so to players without a cookie; `access` says who may see what,
+`progress` puts the ledger's rows into words.
 """
 
 from apps.jobs.views.jobs import cancel, delete, job, progress, retry
+from apps.jobs.views.links import film
 from apps.jobs.views.listing import job_list
-from apps.jobs.views.media import final
+from apps.jobs.views.media import final, source
+from apps.jobs.views.playlists import playlist, playlist_of_all
 from apps.jobs.views.upload import new
 
-__all__ = ["cancel", "delete", "final", "job", "job_list", "new", "progress", "retry"]
+__all__ = [
+    "cancel",
+    "delete",
+    "film",
+    "final",
+    "job",
+    "job_list",
+    "new",
+    "playlist",
+    "playlist_of_all",
+    "progress",
+    "retry",
+    "source",
+]

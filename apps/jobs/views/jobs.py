@@ -21,7 +21,7 @@ from apps.jobs.views.access import (
     SeeOther,
     visible_job,
 )
-from apps.jobs.views.media import media_origin, size_of_final
+from apps.jobs.views.media import media_origins, size_of_final
 from apps.jobs.views.progress import Progress
 from apps.pipeline import messages, retrying
 from contract.errors import Blame, ErrorCode, StereoSpotError
@@ -41,7 +41,7 @@ def job(request: AuthenticatedRequest, job_id: UUID) -> HttpResponse:
     """One page for the job's whole life."""
     job = visible_job(request.user, job_id)
     response = render(request, "jobs/job.html", _context(job))
-    response[HEADER] = policy(media=media_origin())
+    response[HEADER] = policy(media=media_origins())
     return response
 
 

@@ -1,4 +1,5 @@
-"""The finished film, to watch and to keep: from the disk, or by a link to the bucket."""
+"""The finished film and its source, to watch and to keep: from the disk, or by a link to
+the bucket."""
 
 from __future__ import annotations
 
@@ -7,48 +8,82 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpResponseBase, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_safe
 
 from apps.jobs import ranges, storage
 from apps.jobs.models import Job
-from apps.jobs.names import download_name
+from apps.jobs.names import download_name, source_name
 from apps.jobs.views.access import AuthenticatedRequest, visible_job
 from contract.errors import StereoSpotError
 
 CONTENT_TYPES = {
-    "mp4": "video/mp4",
-    "mov": "video/quicktime",
+    "avi": "video/x-msvideo",
+    "m2ts": "video/mp2t",
+    "m4v": "video/mp4",
     "mkv": "video/x-matroska",
+    "mov": "video/quicktime",
+    "mp4": "video/mp4",
+    "mpeg": "video/mpeg",
+    "mpg": "video/mpeg",
+    "mts": "video/mp2t",
+    "ogv": "video/ogg",
+    "ts": "video/mp2t",
     "webm": "video/webm",
 }
+"""By extension. What is not here is a stranger's file of a kind that nobody plays."""
+BUCKET_SECONDS = 3600
+"""How long a link to the bucket lives that a page follows: it is signed when followed."""
 
 
 @require_safe
 @login_required
 def final(request: AuthenticatedRequest, job_id: UUID) -> HttpResponseBase:
     job = visible_job(request.user, job_id)
+    return serve_final(request, job, is_download="download" in request.GET)
+
+
+@require_safe
+@login_required
+def source(request: AuthenticatedRequest, job_id: UUID) -> HttpResponseBase:
+    """The film as it was brought, to compare with."""
+    job = visible_job(request.user, job_id)
     if job.status != Job.Status.COMPLETED:
         raise Http404
-    content_type = CONTENT_TYPES.get(job.final_extension, "application/octet-stream")
-    is_download = "download" in request.GET
+    disposition = content_disposition_header(False, source_name(job)) or ""
+    return _serve(
+        request,
+        storage.source(),
+        job.source_key,
+        content_type=_content_type(job.source_extension),
+        disposition=disposition,
+        seconds=BUCKET_SECONDS,
+    )
+
+
+def serve_final(
+    request: HttpRequest,
+    job: Job,
+    *,
+    is_download: bool = False,
+    seconds: int = BUCKET_SECONDS,
+) -> HttpResponseBase:
+    """To whoever may see the job, which is the caller's to know.
+
+    A link to the bucket lives for `seconds`. Raises `Http404` where there is no final.
+    """
+    if job.status != Job.Status.COMPLETED:
+        raise Http404
     disposition = content_disposition_header(is_download, download_name(job)) or ""
-    store = storage.result()
-    if isinstance(store, storage.Bucket):
-        # Signed now, not when the page was made: links live for an hour only.
-        parameters = {
-            "ResponseContentDisposition": disposition,
-            "ResponseContentType": content_type,
-        }
-        return HttpResponseRedirect(store.url(job.final_key, parameters=parameters))
-    try:
-        path = Path(store.path(job.final_key))
-        return ranges.serve(
-            request, path, content_type=content_type, disposition=disposition
-        )
-    except FileNotFoundError as error:
-        raise Http404 from error
+    return _serve(
+        request,
+        storage.result(),
+        job.final_key,
+        content_type=_content_type(job.final_extension),
+        disposition=disposition,
+        seconds=seconds,
+    )
 
 
 def size_of_final(job: Job) -> int | None:
@@ -59,10 +94,43 @@ def size_of_final(job: Job) -> int | None:
         return None
 
 
-def media_origin() -> str:
+def media_origins() -> str:
     """Where films come from besides our own address; empty when they do not."""
-    store = storage.result()
-    if not isinstance(store, storage.Bucket):
-        return ""
-    parts = urlsplit(store.url("any"))
-    return f"{parts.scheme}://{parts.netloc}"
+    origins = set()
+    for store in (storage.source(), storage.result()):
+        if isinstance(store, storage.Bucket):
+            parts = urlsplit(store.url("any"))
+            origins.add(f"{parts.scheme}://{parts.netloc}")
+    return " ".join(sorted(origins))
+
+
+def _content_type(extension: str) -> str:
+    return CONTENT_TYPES.get(extension, "application/octet-stream")
+
+
+def _serve(
+    request: HttpRequest,
+    store: storage.Disk | storage.Bucket,
+    key: str,
+    *,
+    content_type: str,
+    disposition: str,
+    seconds: int,
+) -> HttpResponseBase:
+    if isinstance(store, storage.Bucket):
+        parameters = {
+            "ResponseContentDisposition": disposition,
+            "ResponseContentType": content_type,
+        }
+        return HttpResponseRedirect(
+            store.url(key, parameters=parameters, expire=seconds)
+        )
+    try:
+        return ranges.serve(
+            request,
+            Path(store.path(key)),
+            content_type=content_type,
+            disposition=disposition,
+        )
+    except FileNotFoundError as error:
+        raise Http404 from error
