@@ -63,6 +63,8 @@ class Environment(BaseSettings):
     """Largest file that is accepted."""
     max_source_hours: float = Field(default=12.0, gt=0)
     """Longest film that is accepted."""
+    webhook_private_addresses: bool = False
+    """Webhooks may go to this machine and its own network, and over plain HTTP."""
 
     django_secret_key: SecretStr | None = None
     """Signs sessions; unset: one is made and kept in the data directory."""

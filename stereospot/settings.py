@@ -253,6 +253,7 @@ CELERY_TASK_ROUTES = {
     "concat": {"queue": "media"},
     "infer": {"queue": "gpu"},
     "sweep": {"queue": "control"},
+    "tell": {"queue": "control"},
     # Not with the sweep: a slow store must not keep it waiting.
     "tidy": {"queue": "media"},
 }
@@ -265,6 +266,10 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": SWEEP_SECONDS},
     },
 }
+
+# --- Being told -------------------------------------------------------------------
+
+WEBHOOK_PRIVATE_ADDRESSES = env.webhook_private_addresses
 
 # --- Inference --------------------------------------------------------------------
 

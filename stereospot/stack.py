@@ -78,7 +78,8 @@ class Stack:
         start = self._supervisor.start
         start("gpu", *worker, "gpu@%h", "-Q", "gpu", *_pool())
         start("media", *worker, "media@%h", "-Q", "media", "-c", "2")
-        start("control", *worker, "control@%h", "-Q", "control", "-P", "solo")
+        threads = ("-P", "threads", "-c", "4")
+        start("control", *worker, "control@%h", "-Q", "control", *threads)
         schedule = settings.DATA_DIR / "beat-schedule"
         start("beat", *celery, "beat", "-s", str(schedule), "--pidfile=")
         # What an earlier run left unfinished need not wait for the first regular one.

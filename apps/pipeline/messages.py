@@ -16,8 +16,9 @@ from typing import Any, cast
 from uuid import UUID, uuid5
 
 from celery import Signature, chain, chord, group
+from django.utils.timezone import now
 
-from apps.jobs.models import Job
+from apps.jobs.models import Job, Notice
 from stereospot.celery import app
 from workers.batches import publish_batch
 
@@ -42,6 +43,22 @@ def send_segment(job_id: UUID, index: int, *, attempt: int, pause: int = 0) -> N
 
 def send_tidy(job_id: UUID) -> None:
     _signature("tidy", job_id).apply_async()
+
+
+def send_notices(job_id: UUID) -> None:
+    """Tell at once what is to be told of the job; the sweep tells what this misses."""
+    for notice in Notice.objects.filter(job=job_id, due_at__lte=now()):
+        send_notice(notice)
+
+
+def send_notice(notice: Notice) -> None:
+    name = f"tell:{notice.attempts}"
+    app.signature(
+        "tell",
+        args=[str(notice.pk)],
+        immutable=True,
+        task_id=str(uuid5(notice.pk, name)),
+    ).apply_async()
 
 
 def conversion(job_id: UUID, indexes: Sequence[int], *, attempt: int) -> Signature:

@@ -12,6 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -22,7 +23,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.timezone import now
 
 from apps.jobs import ledger, storage
-from apps.jobs.models import Job, Segment
+from apps.jobs.models import Job, Notice, Segment
 from apps.pipeline import dead_letters, messages
 from stereospot.celery import app
 from workers.batches import publish_batch
@@ -255,17 +256,30 @@ def _unsent_callbacks() -> int:
     return int(backend.send_unsent(older_than=ledger.DELIVERY))
 
 
+def _untold() -> int:
+    def send(notice: Notice) -> bool:
+        messages.send_notice(notice)
+        return True
+
+    due = Notice.objects.filter(due_at__lte=now()).order_by("due_at")
+    if _is_crowded(messages.waiting("control"), due):
+        return 0
+    return _each(due[:BATCH], send)
+
+
 _EXPIRIES = {
     "stages whose worker was lost": _expired_stages,
     "segments whose worker was lost": _expired_segments,
 }
-_LOOKS = {
+_LOOKS: dict[str, Callable[[], int]] = {
     "jobs whose source never came": _abandoned_jobs,
     "jobs whose segments were all done": _finished_conversions,
     "stages whose message was lost": _silent_stages,
     "segments whose message was lost": _silent_segments,
     "chords whose callback was not sent": _unsent_callbacks,
     "jobs to tidy": _untidied,
+    "notices to tell": _untold,
+    "notices that are forgotten": partial(ledger.forget_notices, BATCH),
     "messages that the queue gave up": dead_letters.reap,
     # Last, for it asks the store, which may be slow.
     "sources that nobody had reported": _arrived_sources,

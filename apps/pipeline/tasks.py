@@ -21,10 +21,11 @@ from structlog.contextvars import bound_contextvars
 from apps.jobs import ledger, storage
 from apps.jobs.ledger import Refused, Retry
 from apps.jobs.models import Job
+from apps.jobs.sending import after_commit
 from apps.pipeline import chunk as chunking
 from apps.pipeline import concat as joining
 from apps.pipeline import infer as inference
-from apps.pipeline import messages
+from apps.pipeline import messages, telling
 from apps.pipeline import sweep as sweeping
 from apps.pipeline import tidy as tidying
 from apps.pipeline.attempts import attempt
@@ -49,7 +50,8 @@ def chunk(self: Task[..., Any], job_id: str) -> None:
     with bound_contextvars(job_id=job_id, stage="chunk", attempt=job.attempt):
         frames = attempt(StageClaim(job), partial(chunking.chunk, job))
         if isinstance(frames, StereoSpotError):
-            _again(self, recorded(lambda: ledger.fail_stage(job, frames)), frames)
+            again = recorded(lambda: ledger.fail_stage(job, frames))
+            _again(self, job.pk, again, frames)
         if not recorded(lambda: ledger.finish_chunk(job, frames)):
             raise Ignore
     job.total_segments = len(frames)
@@ -68,7 +70,8 @@ def infer(self: Task[..., Any], job_id: str, index: int) -> None:
         claim = inference.SegmentClaim(segment)
         done = attempt(claim, partial(inference.infer, claim))
         if isinstance(done, StereoSpotError):
-            _again(self, recorded(lambda: ledger.fail_segment(segment, done)), done)
+            again = recorded(lambda: ledger.fail_segment(segment, done))
+            _again(self, segment.job_id, again, done)
         finish = partial(ledger.finish_segment, segment)
         last = recorded(lambda: finish(seconds=done.seconds, version=done.version))
     if isinstance(last, Refused):
@@ -87,14 +90,22 @@ def concat(self: Task[..., Any], job_id: str) -> None:
     with bound_contextvars(job_id=job_id, stage="concat", attempt=job.attempt):
         joined = attempt(StageClaim(job), partial(joining.concat, job))
         if isinstance(joined, StereoSpotError):
-            _again(self, recorded(lambda: ledger.fail_stage(job, joined)), joined)
-        recorded(lambda: ledger.finish_concat(job))
+            again = recorded(lambda: ledger.fail_stage(job, joined))
+            _again(self, job.pk, again, joined)
+        if recorded(lambda: ledger.finish_concat(job)):
+            after_commit(messages.send_notices, job.pk)
 
 
 @shared_task(name="tidy", throws=TOLD)
 def tidy(job_id: str) -> None:
     """Delete the objects that nobody needs any more, once the job is over."""
     recorded(lambda: tidying.tidy(UUID(job_id)))
+
+
+@shared_task(name="tell", throws=TOLD)
+def tell(notice_id: str) -> None:
+    """Tell one person one thing, over one channel."""
+    telling.tell(UUID(notice_id))
 
 
 @shared_task(name="sweep")
@@ -143,11 +154,15 @@ def _hand_on_again(task: Task[..., Any], job_id: UUID) -> None:
 
 
 def _again(
-    task: Task[..., Any], again: Retry | Refused | None, error: StereoSpotError
+    task: Task[..., Any],
+    job_id: UUID,
+    again: Retry | Refused | None,
+    error: StereoSpotError,
 ) -> NoReturn:
     """The attempt failed and that is recorded: retry, or fail for good."""
     if isinstance(again, Refused):
         raise Ignore
     if again is None:
+        after_commit(messages.send_notices, job_id)
         raise error
     raise task.retry(countdown=again.pause, exc=error)

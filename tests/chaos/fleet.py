@@ -31,7 +31,18 @@ _OPTIONS = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 _COMMANDS = {
     "media": ("worker", *_OPTIONS, "-n", "media@%h", "-Q", "media", "-c", "2"),
     "gpu": ("worker", *_OPTIONS, "-n", "gpu@%h", "-Q", "gpu", "-c", "8"),
-    "control": ("worker", *_OPTIONS, "-n", "control@%h", "-Q", "control", "-P", "solo"),
+    "control": (
+        "worker",
+        *_OPTIONS,
+        "-n",
+        "control@%h",
+        "-Q",
+        "control",
+        "-P",
+        "threads",
+        "-c",
+        "4",
+    ),
     "beat": ("beat", "--pidfile=", "-s", "beat-schedule"),
 }
 WORKERS = tuple(_COMMANDS)

@@ -63,6 +63,7 @@ def test_a_conversion_that_is_sent_again_is_the_same_chord_also_in_a_chain():
         ("infer", "gpu"),
         ("tidy", "media"),
         ("sweep", "control"),
+        ("tell", "control"),
     ],
 )
 def test_every_task_goes_to_the_queue_of_its_kind(task, queue):

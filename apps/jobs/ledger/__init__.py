@@ -18,6 +18,13 @@ from apps.jobs.ledger.invocations import (
     pause_segment,
     unattended_invocations,
 )
+from apps.jobs.ledger.notices import (
+    claim_notice,
+    forget_notices,
+    note_told,
+    note_untold,
+    unsubscribe,
+)
 from apps.jobs.ledger.people import cancel, delete, recut, retry, start
 from apps.jobs.ledger.rows import DELIVERY, Refused, Retry, is_alive
 from apps.jobs.ledger.segments import (
@@ -57,6 +64,7 @@ __all__ = [
     "begin_afresh",
     "bury",
     "cancel",
+    "claim_notice",
     "claim_segment",
     "claim_stage",
     "close_invocation",
@@ -68,12 +76,15 @@ __all__ = [
     "finish_chunk",
     "finish_concat",
     "finish_segment",
+    "forget_notices",
     "is_alive",
     "note_accepted",
     "note_over",
     "note_sent",
     "note_tidied",
     "note_tidying",
+    "note_told",
+    "note_untold",
     "note_waiting",
     "open_invocation",
     "pause_segment",
@@ -89,4 +100,5 @@ __all__ = [
     "start",
     "unattended_invocations",
     "unsettle",
+    "unsubscribe",
 ]

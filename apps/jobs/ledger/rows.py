@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.utils.timezone import now
 
+from apps.jobs.ledger.announcing import announce
 from apps.jobs.models import ACTIVE, OVER, TIDIED, Event, Job, Segment
 from contract.errors import Blame, ErrorCode
 
@@ -68,7 +69,10 @@ def held_segment(segment: Segment) -> QuerySet[Segment]:
 
 
 def move(job_id: UUID, sources: Iterable[str], target: str, **fields: Any) -> bool:
-    """Change the status if it is one of `sources`; the new stage starts afresh."""
+    """Change the status if it is one of `sources`; the new stage starts afresh.
+
+    Whoever wants to be told of the end will be.
+    """
     over = target in OVER
     moved = Job.objects.filter(pk=job_id, status__in=list(sources)).update(
         status=target,
@@ -79,6 +83,8 @@ def move(job_id: UUID, sources: Iterable[str], target: str, **fields: Any) -> bo
         failures=0,
         **fields,
     )
+    if moved and over:
+        announce(job_id, target)
     return moved == 1
 
 

@@ -12,6 +12,7 @@ from apps.jobs.models.job import (
     TIDIED,
     Job,
 )
+from apps.jobs.models.notice import Notice, Subscription
 from apps.jobs.models.segment import Segment
 
 __all__ = [
@@ -25,5 +26,7 @@ __all__ = [
     "Event",
     "Invocation",
     "Job",
+    "Notice",
     "Segment",
+    "Subscription",
 ]

@@ -1,0 +1,16 @@
+"""How a notice reaches a person: a module for each channel.
+
+Each has one function, which tells the notice and answers in a few words what it was told
+back. It gives up within seconds, and raises `UntoldError` when it could not tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from apps.jobs.models import Notice, Subscription
+from apps.pipeline.channels import webhook
+
+CHANNELS: dict[str, Callable[[Notice], str]] = {
+    Subscription.Channel.WEBHOOK: webhook.tell,
+}

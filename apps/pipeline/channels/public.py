@@ -1,0 +1,74 @@
+"""Connections to addresses that strangers gave us, and so to public ones only.
+
+A name is looked up here and the connection made to what was found, so that no second
+answer of the name server can lead elsewhere. Nothing of ours is reached that way: not this
+machine, its network, or a cloud's metadata.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Iterable
+
+import httpcore2
+from django.conf import settings
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+"""IPv4 addresses, spelled as IPv6 ones for networks without IPv4 (RFC 6052)."""
+
+
+class ForbiddenAddressError(httpcore2.ConnectError):
+    """The name leads to an address that is not a public one."""
+
+
+class PublicBackend(httpcore2.AsyncNetworkBackend):
+    """Connects as the HTTP library does by itself, after a look at the address."""
+
+    def __init__(self) -> None:
+        self._plain = httpcore2.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        refused: Exception | None = None
+        for address in await _addresses(host, port):
+            if not is_allowed(address):
+                refused = ForbiddenAddressError(f"{host} is not a public address.")
+                continue
+            try:
+                return await self._plain.connect_tcp(
+                    address, port, timeout, local_address, socket_options
+                )
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
+                refused = error
+        raise refused or httpcore2.ConnectError(f"{host} has no address.")
+
+
+def is_allowed(address: str) -> bool:
+    """Whether connections may be made to this IP address."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if settings.WEBHOOK_PRIVATE_ADDRESSES:
+        return True
+    if isinstance(ip, ipaddress.IPv6Address):
+        within = ip.ipv4_mapped or ip.sixtofour
+        if ip in _NAT64:
+            within = ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
+        if within is not None:
+            return is_allowed(str(within))
+    return ip.is_global and not ip.is_multicast
+
+
+async def _addresses(host: str, port: int) -> list[str]:
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise httpcore2.ConnectError(f"{host} is not known.") from error
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))

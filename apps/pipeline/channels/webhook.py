@@ -1,0 +1,92 @@
+"""Webhooks, signed as Standard Webhooks says (https://www.standardwebhooks.com).
+
+The secret is made from the site's key and is in no table. It is the address's own, so that
+one receiver cannot forge what another is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import time
+
+import httpcore2
+from django.conf import settings
+from django.utils.crypto import salted_hmac
+
+from apps.jobs.models import Notice, Subscription
+from apps.pipeline.channels.public import PublicBackend
+from apps.pipeline.channels.untold import UntoldError
+
+SECONDS = 15.0
+"""Most that one attempt may take, from the look-up of the name to the status."""
+GONE = 410
+"""The receiver wants no more (Standard Webhooks)."""
+
+
+def tell(notice: Notice) -> str:
+    """Post the notice; its status. Redirects are not followed, the answer is not read."""
+    body = json.dumps(notice.body, separators=(",", ":")).encode()
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": "StereoSpot",
+        **_signed(notice, body, int(time.time())),
+    }
+    try:
+        status = asyncio.run(_post(notice.subscription.target, headers, body))
+    except (TimeoutError, httpcore2.TimeoutException) as error:
+        raise UntoldError(f"No answer within {SECONDS:.0f} seconds.") from error
+    except (
+        httpcore2.NetworkError,
+        httpcore2.ProtocolError,
+        httpcore2.UnsupportedProtocol,
+    ) as error:
+        raise UntoldError(str(error) or "No connection.") from error
+    if not 200 <= status < 300:
+        raise UntoldError(f"HTTP {status}", gone=status == GONE)
+    return f"HTTP {status}"
+
+
+def secret(subscription: Subscription) -> str:
+    """What the receiver verifies signatures with, as it is shown to its owner once."""
+    key = _keys(subscription)[0]
+    return f"whsec_{base64.b64encode(key).decode()}"
+
+
+def _keys(subscription: Subscription) -> list[bytes]:
+    """The present one first, then those of keys that the site had before."""
+    value = f"{subscription.pk}:{subscription.details['salt']}"
+    return [
+        salted_hmac("stereospot.webhook", value, key, algorithm="sha256").digest()
+        for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    ]
+
+
+def _signed(notice: Notice, body: bytes, at: int) -> dict[str, str]:
+    name = f"msg_{notice.pk.hex}"
+    content = f"{name}.{at}.".encode() + body
+    signatures = (
+        hmac.new(key, content, hashlib.sha256).digest()
+        for key in _keys(notice.subscription)
+    )
+    return {
+        "webhook-id": name,
+        "webhook-timestamp": str(at),
+        "webhook-signature": " ".join(
+            f"v1,{base64.b64encode(signature).decode()}" for signature in signatures
+        ),
+    }
+
+
+async def _post(url: str, headers: dict[str, str], body: bytes) -> int:
+    async with (
+        asyncio.timeout(SECONDS),
+        httpcore2.AsyncConnectionPool(network_backend=PublicBackend()) as pool,
+        pool.stream(
+            "POST", url, headers=list(headers.items()), content=body
+        ) as response,
+    ):
+        return response.status
