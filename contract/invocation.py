@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from enum import StrEnum
 from typing import Literal
 
 from pydantic import AliasChoices, Field, NonNegativeInt, PositiveInt
@@ -53,6 +54,9 @@ class Invocation(_Wishes):
     """Of the object that `depth` is the manifest of: both, or neither."""
     attempt: NonNegativeInt = 0
     """For the log: the same work is the same, whichever attempt asks for it."""
+    linger_seconds: float | None = Field(default=None, ge=0, le=24 * 3600)
+    """How long the conversion goes on when nobody waits for it any more. Long is for who
+    says when it is not wanted (`Enquiry`); None: as long as the server thinks fit."""
     frames: SegmentFrames | None = None
     """None: every frame that the object holds."""
     picture: Picture | None = None
@@ -62,7 +66,7 @@ class Invocation(_Wishes):
     def digest(self) -> str:
         """SHA-256 of all that shapes the result, and of where it comes from and goes."""
         return hashlib.sha256(
-            self.model_dump_json(exclude={"attempt"}).encode()
+            self.model_dump_json(exclude={"attempt", "linger_seconds"}).encode()
         ).hexdigest()
 
     def conversion(self, frames: SegmentFrames, picture: Picture) -> Conversion:
@@ -86,6 +90,7 @@ class Invocation(_Wishes):
         output_uri: str,
         depth_uri: str | None = None,
         attempt: int = 0,
+        linger_seconds: float | None = None,
     ) -> Invocation:
         """The invocation that asks for a conversion."""
         return cls(
@@ -93,6 +98,7 @@ class Invocation(_Wishes):
             output_uri=output_uri,
             depth_uri=depth_uri,
             attempt=attempt,
+            linger_seconds=linger_seconds,
             mode=conversion.mode,
             engine=conversion.engine,
             settings=conversion.settings,
@@ -101,6 +107,30 @@ class Invocation(_Wishes):
             frames=conversion.frames,
             picture=conversion.picture,
         )
+
+
+class Enquiry(Payload):
+    """Another body of POST /invocations: about conversions to `output_uri`."""
+
+    task: Literal["look", "cancel"]
+    """`look`: how does it stand? `cancel`: also, that whoever asked has gone for good.
+    It ends as soon as nobody else waits for it."""
+    output_uri: str = Field(max_length=2048)
+
+
+class State(StrEnum):
+    CONVERTING = "converting"
+    WAITING = "waiting"
+    """For its turn, or for the engine to be loaded."""
+    UNKNOWN = "unknown"
+    """Nobody has asked for it, or it is over."""
+
+
+class Standing(Payload):
+    """The answer to an `Enquiry`: how it stood."""
+
+    status: Literal["ok"] = "ok"
+    state: State
 
 
 class Completed(Payload):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 from socket import socket
@@ -21,9 +20,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from contract.errors import Blame, ErrorCode, StereoSpotError
-from contract.invocation import Completed, Failed
-from inference.service.bodies import LARGEST_BODY, bad_request, invocation_of
+from contract.invocation import Completed, Enquiry, Failed, Standing
+from inference.service.bodies import LARGEST_BODY, asked_in, bad_request
 from inference.service.desk import Desk, stopping
+from inference.service.door import Door, RefusedError
 from inference.service.metrics import Metrics
 from inference.service.objects import Objects, Results
 from inference.service.settings import Settings
@@ -56,6 +56,7 @@ class Service:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._door = Door(settings)
         self._metrics = Metrics()
         self.worker = Worker(settings, self._metrics)
         # Not as patient as the child: who stops must not wait for a store that is away.
@@ -66,9 +67,9 @@ class Service:
     def app(self) -> Starlette:
         return Starlette(
             routes=[
-                Route("/ping", _told(self._ping), methods=["GET"]),
-                Route("/invocations", _told(self._invoke), methods=["POST"]),
-                Route("/metrics", _told(self._measure), methods=["GET"]),
+                Route("/ping", self._told(self._ping), methods=["GET"]),
+                Route("/invocations", self._told(self._invoke), methods=["POST"]),
+                Route("/metrics", self._told(self._measure), methods=["GET"]),
             ]
         )
 
@@ -87,9 +88,12 @@ class Service:
         return Response('{"status":"ok"}', media_type="application/json")
 
     async def _invoke(self, request: Request) -> Response:
-        self._authorize(request)
-        invocation = invocation_of(await _body(request))
-        async with self._desk.flight(invocation) as flight:
+        self._door.check_token(request)
+        self._door.check_kind(request)
+        asked = asked_in(await _body(request))
+        if isinstance(asked, Enquiry):
+            return _answer(self._desk.standing(asked))
+        async with self._desk.flight(asked) as flight:
             gone = asyncio.create_task(_gone(request))
             try:
                 # Not awaited itself: who gives up must not end it for the others.
@@ -99,25 +103,40 @@ class Service:
             finally:
                 gone.cancel()
             if not flight.task.done():
-                log.info("a caller is gone", job=invocation.output_uri)
+                log.info("a caller is gone", output=asked.output_uri)
                 return Response(status_code=GONE)
             if flight.task.cancelled():
                 raise stopping()
             return _answer(flight.task.result())
 
     async def _measure(self, request: Request) -> Response:
-        self._authorize(request)
+        self._door.check_token(request)
         return Response(self._metrics.text(), media_type="text/plain; version=0.0.4")
 
-    def _authorize(self, request: Request) -> None:
-        token = self._settings.inference_token
-        if token is None:
-            return
-        expected = f"Bearer {token.get_secret_value()}".encode()
-        given = request.headers.get("authorization", "").encode()
-        if not hmac.compare_digest(given, expected):
-            message = "The token is missing or wrong: send that of INFERENCE_TOKEN."
-            raise StereoSpotError(ErrorCode.UNAUTHORIZED, message)
+    def _told(self, endpoint: Endpoint) -> Endpoint:
+        """What it raises as an answer."""
+
+        async def told(request: Request) -> Response:
+            try:
+                self._door.check_browser(request)
+                return await endpoint(request)
+            except StereoSpotError as error:
+                log.info(
+                    "refused",
+                    path=request.url.path,
+                    code=error.code.value,
+                    reason=error.message,
+                    request_id=request.headers.get("x-request-id"),
+                )
+                return _failure(error)
+            except ClientDisconnect:
+                return Response(status_code=GONE)
+            except Exception:
+                log.exception("an answer that we did not expect to give")
+                message = "Something that we did not expect; it is in the server's log."
+                return _failure(StereoSpotError(ErrorCode.INTERNAL, message))
+
+        return told
 
 
 class Server(uvicorn.Server):
@@ -172,33 +191,10 @@ class Server(uvicorn.Server):
         log.info("stopped")
 
 
-def _told(endpoint: Endpoint) -> Endpoint:
-    """What it raises as an answer."""
-
-    async def told(request: Request) -> Response:
-        try:
-            return await endpoint(request)
-        except StereoSpotError as error:
-            log.info(
-                "refused",
-                path=request.url.path,
-                code=error.code.value,
-                reason=error.message,
-                request_id=request.headers.get("x-request-id"),
-            )
-            return _failure(error)
-        except ClientDisconnect:
-            return Response(status_code=GONE)
-        except Exception:
-            log.exception("an answer that we did not expect to give")
-            message = "Something that we did not expect; it is in the server's log."
-            return _failure(StereoSpotError(ErrorCode.INTERNAL, message))
-
-    return told
-
-
 def _failure(error: StereoSpotError) -> Response:
     status = STATUSES.get(error.code) or BLAMES.get(error.code.blame, 500)
+    if isinstance(error, RefusedError):
+        status = error.status
     headers = {}
     if status == 429:
         headers["Retry-After"] = str(RETRY_SECONDS)
@@ -209,7 +205,7 @@ def _failure(error: StereoSpotError) -> Response:
 
 
 def _answer(
-    result: Completed | Failed,
+    result: Completed | Failed | Standing,
     *,
     status: int = 200,
     headers: dict[str, str] | None = None,

@@ -1,4 +1,4 @@
-"""What callers send → an invocation, or a sentence about what is wrong with it."""
+"""What callers send → what they ask for, or a sentence about what is wrong with it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from contract.errors import ErrorCode, StereoSpotError
-from contract.invocation import Invocation
+from contract.invocation import Enquiry, Invocation
 
 LARGEST_BODY = 8 * 2**20
 """Bytes. The manifests of ten minutes at 120 frames a second take a fifth of it."""
@@ -17,7 +17,7 @@ _TOLD = 3
 """Faults that a sentence names."""
 
 
-def invocation_of(body: bytes) -> Invocation:
+def asked_in(body: bytes) -> Invocation | Enquiry:
     """StereoSpotError: BAD_REQUEST, NOT_BUILT."""
     try:
         fields = json.loads(body)
@@ -28,8 +28,9 @@ def invocation_of(body: bytes) -> Invocation:
     if fields.get("task") == "generate":
         message = "This server does not make films of text yet: it only converts."
         raise StereoSpotError(ErrorCode.NOT_BUILT, message)
+    kind = Enquiry if fields.get("task") in ("look", "cancel") else Invocation
     try:
-        return Invocation.model_validate_json(body)
+        return kind.model_validate_json(body)
     except ValidationError as error:
         raise bad_request(_sentence(error.errors(include_url=False))) from error
 

@@ -12,11 +12,11 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from contract.errors import ErrorCode, StereoSpotError
-from contract.invocation import Completed, Invocation
+from contract.invocation import Completed, Enquiry, Invocation, Standing, State
 from inference.service import logs
 from inference.service.metrics import Metrics
 from inference.service.objects import Made, Results
-from inference.service.places import Place, places_of
+from inference.service.places import Place, Places, places_of, target_of
 from inference.service.settings import Settings
 from inference.service.worker import Worker
 
@@ -37,6 +37,8 @@ class Desk:
         self._results = results
         self._metrics = metrics
         self._flights: dict[Work, _Flight] = {}
+        self._airborne: set[_Flight] = set()
+        """Also those that are being cancelled, while another of the same work waits."""
         self._turn = asyncio.Lock()
         self._inside = 0
         """Conversions that run or wait."""
@@ -52,42 +54,70 @@ class Desk:
         """
         if self.is_closed:
             raise stopping()
-        place = places_of(invocation, self._settings).target
-        work = place, invocation.digest
+        places = places_of(invocation, self._settings)
+        work = places.target, invocation.digest
         flight = self._flights.get(work)
-        if flight is None:
-            task = asyncio.create_task(self._convert(invocation))
-            flight = self._flights[work] = _Flight(task)
-            task.add_done_callback(partial(self._landed, work))
-        flight.join()
+        if flight is None or flight.is_cancelled:
+            flight = self._flights[work] = _Flight()
+            self._airborne.add(flight)
+            flight.task = asyncio.create_task(self._convert(flight, invocation, places))
+            flight.task.add_done_callback(partial(self._landed, work, flight))
+        linger = invocation.linger_seconds
+        if linger is None:
+            linger = self._settings.inference_linger_seconds
+        flight.join(linger)
         try:
             yield flight
         finally:
-            flight.leave(after=self._settings.inference_linger_seconds)
+            flight.leave()
 
-    def _landed(self, work: Work, task: asyncio.Task[Completed]) -> None:
-        self._flights.pop(work).land()
+    def _landed(
+        self, work: Work, flight: _Flight, task: asyncio.Task[Completed]
+    ) -> None:
+        flight.land()
+        self._airborne.remove(flight)
+        if self._flights[work] is flight:
+            del self._flights[work]
         if not task.cancelled():
             task.exception()  # seen, though all callers may be gone
+
+    def standing(self, enquiry: Enquiry) -> Standing:
+        """How the conversions stand that are asked after; see there."""
+        target = target_of(enquiry.output_uri, self._settings)
+        flights = [
+            flight for work, flight in self._flights.items() if work[0] == target
+        ]
+        if enquiry.task == "cancel":
+            log.info("not wanted any more", output=enquiry.output_uri)
+            for flight in flights:
+                flight.forsake()
+        if not flights:
+            return Standing(state=State.UNKNOWN)
+        # An engine that is being loaded does not convert yet.
+        runs = self._worker.trouble is None and any(f.has_begun for f in flights)
+        return Standing(state=State.CONVERTING if runs else State.WAITING)
 
     async def close(self, seconds: float) -> None:
         """Take nothing more; let what runs end within so long, then cancel it."""
         self.is_closed = True
-        for flight in self._flights.values():
+        flights = list(self._airborne)
+        for flight in flights:
             if not flight.has_begun:
-                flight.task.cancel()
-        tasks = [flight.task for flight in self._flights.values()]
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=seconds)
-            for task in late:
-                log.warning("cancelling a conversion: the server has to stop")
-                task.cancel()
+                flight.cancel()
+        if tasks := [flight.task for flight in flights]:
+            await asyncio.wait(tasks, timeout=seconds)
+            for flight in flights:
+                if not flight.task.done():
+                    log.warning("cancelling a conversion: the server has to stop")
+                    flight.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _convert(self, invocation: Invocation) -> Completed:
+    async def _convert(
+        self, flight: _Flight, invocation: Invocation, places: Places
+    ) -> Completed:
         with bound_contextvars(**logs.context(invocation)):
             try:
-                return await self._converted(invocation)
+                return await self._converted(flight, invocation, places)
             except StereoSpotError as error:
                 log.warning(
                     "conversion failed", code=error.code.value, reason=str(error)
@@ -97,14 +127,16 @@ class Desk:
                 log.warning("conversion cancelled")
                 raise
 
-    async def _converted(self, invocation: Invocation) -> Completed:
-        places, digest = places_of(invocation, self._settings), invocation.digest
+    async def _converted(
+        self, flight: _Flight, invocation: Invocation, places: Places
+    ) -> Completed:
+        digest = invocation.digest
         found = await asyncio.to_thread(self._results.find, places.target, digest)
         if found is not None:
             log.info("converted already")
             return found
         async with self._admitted():
-            self._flights[places.target, digest].has_begun = True
+            flight.has_begun = True
             log.info("converting")
             completed = await self._worker.convert(invocation, places)
             self._results.note(places.target, Made(digest, completed))
@@ -137,31 +169,53 @@ class Desk:
 class _Flight:
     """A conversion on its way, and how many wait for it."""
 
-    def __init__(self, task: asyncio.Task[Completed]) -> None:
-        self.task = task
+    task: asyncio.Task[Completed]
+
+    def __init__(self) -> None:
         self.has_begun = False
+        self.is_cancelled = False
         self._callers = 0
+        self._linger = 0.0
         self._cancelling: asyncio.TimerHandle | None = None
 
-    def join(self) -> None:
+    def join(self, linger: float) -> None:
+        """One more waits, who asks for so many seconds in case of being cut off."""
         self._callers += 1
+        self._linger = max(self._linger, linger)
+        self._keep()
+
+    def leave(self) -> None:
+        self._callers -= 1
+        self._wait_for_callers()
+
+    def forsake(self) -> None:
+        """Who has left will not come back."""
+        self._linger = 0.0
+        self._wait_for_callers()
+
+    def cancel(self) -> None:
+        """At most once: told again, the task would not wait for the child to obey."""
+        if not self.is_cancelled:
+            self.is_cancelled = True
+            self.task.cancel()
+
+    def land(self) -> None:
+        self._keep()
+
+    def _wait_for_callers(self) -> None:
+        self._keep()
+        if self._callers == 0 and not self.task.done():
+            loop = asyncio.get_running_loop()
+            self._cancelling = loop.call_later(self._linger, self._give_up)
+
+    def _keep(self) -> None:
         if self._cancelling is not None:
             self._cancelling.cancel()
             self._cancelling = None
 
-    def leave(self, *, after: float) -> None:
-        self._callers -= 1
-        if self._callers == 0 and not self.task.done():
-            loop = asyncio.get_running_loop()
-            self._cancelling = loop.call_later(after, self._cancel)
-
-    def land(self) -> None:
-        if self._cancelling is not None:
-            self._cancelling.cancel()
-
-    def _cancel(self) -> None:
+    def _give_up(self) -> None:
         log.warning("nobody waits for a conversion any more")
-        self.task.cancel()
+        self.cancel()
 
 
 def stopping() -> StereoSpotError:

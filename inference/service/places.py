@@ -64,6 +64,11 @@ def places_of(invocation: Invocation, settings: Settings) -> Places:
     return Places(source, depth or None, target)
 
 
+def target_of(output_uri: str, settings: Settings) -> Place:
+    """As `Places.target`."""
+    return _Allowed(settings).place(output_uri, StereoSegmentKey)
+
+
 def segment_of(output_uri: str) -> StereoSegmentKey | None:
     """The segment that an output belongs to, as its last parts say; None if they do not."""
     parts = PurePosixPath(output_uri).parts[-_DEPTH_OF_STEREO_KEY:]

@@ -24,7 +24,8 @@ class Settings(BaseSettings):
     inference_queue: int = Field(default=1, ge=0, le=100)
     """Conversions that may wait for the one that runs."""
     inference_linger_seconds: float = Field(default=60.0, ge=0)
-    """A conversion that nobody waits for any more is cancelled after so long."""
+    """A conversion that nobody waits for any more is cancelled after so long, unless who
+    asked for it has asked for another time."""
     inference_file_root: Path | None = None
     """`file://` URIs below it are taken; unset: none are."""
     source_bucket: str | None = None
@@ -60,7 +61,11 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def is_local(self) -> bool:
+        """Only this machine may call: nothing else says who may."""
+        return not (self.inference_token or self.inference_insecure)
+
+    @property
     def host(self) -> str:
-        """The address to listen on: this machine's own where anybody may call."""
-        may_be_reached = self.inference_token or self.inference_insecure
-        return "0.0.0.0" if may_be_reached else "127.0.0.1"  # noqa: S104 (see above)
+        """The address to listen on."""
+        return "127.0.0.1" if self.is_local else "0.0.0.0"  # noqa: S104 (see above)

@@ -101,7 +101,9 @@ class Worker:
         answer: asyncio.Future[Answer]
         answer = self._answer = asyncio.get_running_loop().create_future()
         try:
-            self._child.send(task)
+            if not self._child.send(task):
+                message = "The process that converts has died, and is started again."
+                raise StereoSpotError(ErrorCode.BUSY, message)
             await asyncio.wait({answer})
             return answer.result()
         except asyncio.CancelledError:
@@ -111,6 +113,8 @@ class Worker:
                 log.warning("killing a conversion that does not hear its cancellation")
                 self._child.kill()
                 await asyncio.wait({answer})
+            if isinstance(answer.result().result, Completed):
+                return answer.result()  # it was done before it heard
             raise
         finally:
             self._answer = None
@@ -133,6 +137,8 @@ class Worker:
                 case Answer(result=Failed() as why):
                     self._become(is_ready=False, trouble=why)
                     log.error("not ready", code=why.code.value, reason=why.message)
+        # Nobody may ask it any more, or would be told that his segment killed it.
+        self._become(is_ready=False, trouble=self._trouble)
         self._buried(await running.exit_code(), was_killed=running.was_killed)
 
     def _buried(self, exit_code: int, *, was_killed: bool) -> None:
@@ -186,11 +192,14 @@ class _Child:
     def pid(self) -> int | None:
         return self._process.pid
 
-    def send(self, message: Task | Cancel) -> None:
+    def send(self, message: Task | Cancel) -> bool:
+        """False when it is dead, which `reports` will say."""
         try:
             self._connection.send(message)
-        except OSError:  # it died: `reports` says so
+        except OSError:
             log.warning("the child does not listen")
+            return False
+        return True
 
     def _hear(self) -> None:
         try:

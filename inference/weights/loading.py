@@ -7,6 +7,7 @@ place for, with a warning at most.
 from __future__ import annotations
 
 import contextlib
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import shorten
@@ -29,6 +30,7 @@ def loaded(kind: Any, folder: Path, **options: Any) -> Any:
     `readable` says; what they know to be left over from older versions of their own does
     not count.
     """
+    _say_nothing_but_lines(kind)
     with readable(folder):
         network, report = kind.from_pretrained(
             folder,
@@ -43,6 +45,12 @@ def loaded(kind: Any, folder: Path, **options: Any) -> Any:
             first = ", ".join(sorted(map(str, names))[:SHOWN])
             raise whole.corrupt(folder, f"{fault} tensors: {len(names)}, {first}")
     return network.eval().requires_grad_(False)
+
+
+def _say_nothing_but_lines(kind: Any) -> None:
+    """No bars of the library's own in the log of a server, whose lines are JSON."""
+    library = kind.__module__.partition(".")[0]
+    importlib.import_module(f"{library}.utils.logging").disable_progress_bar()
 
 
 @contextlib.contextmanager

@@ -53,10 +53,12 @@ def test_a_film_goes_through_the_networks_of_a_server(tmp_path):
         inference_file_root=tmp_path / "data",
         inference_token="hunter2",
         inference_device="cpu",
-        tqdm_disable=1,
         **{FOLDER: tmp_path / "weights"},
     ) as server:
         convert_by_http(server, film, tmp_path / "out.mp4", "stereocrafter")
+
+        # No bars of libraries: each line is an event, and says more than that.
+        assert [event for event in server.events if event.keys() == {"event"}] == []
 
 
 def convert_by_http(server: Serving, film: Path, out: Path, engine: str) -> None:

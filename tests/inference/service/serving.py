@@ -67,6 +67,7 @@ class Serving:
 
     def post(self, body: Any, **headers: str) -> httpx2.Response:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json", **headers}
         return self.http.post("/invocations", content=content, headers=headers)
 
     def begin(self, body: Any) -> Future[httpx2.Response]:

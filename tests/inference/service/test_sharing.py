@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -33,14 +34,21 @@ def before(server):
 def hung_up(server: Serving, asked: object) -> None:
     """Ask, and close the connection when the conversion runs."""
     times = len(server.said("converting")) + 1
+    gone = len(server.said("a caller is gone")) + 1
     content = json.dumps(asked).encode()
     port = httpx2.URL(str(server.http.base_url)).port
     with socket.create_connection(("127.0.0.1", port)) as caller:
         head = (
-            f"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: {len(content)}"
+            "POST /invocations HTTP/1.1\r\nHost: localhost\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(content)}"
         )
         caller.sendall(f"{head}\r\n\r\n".encode() + content)
         server.wait_for("converting", times)
+    server.wait_for("a caller is gone", gone)
+
+
+def about(target: Path, task: str) -> dict[str, str]:
+    return {"task": task, "output_uri": target.as_uri()}
 
 
 def test_the_same_invocation_twice_converts_once(server, before, middling, target):
@@ -103,7 +111,6 @@ def test_who_finds_the_queue_full_is_told_to_come_back(server, long, short, targ
 
 def test_who_went_away_and_asks_again_gets_the_answer(server, before, middling, target):
     hung_up(server, body(middling, target))
-    server.wait_for("a caller is gone")
 
     answer = server.post(body(middling, target))
 
@@ -121,3 +128,66 @@ def test_a_conversion_that_nobody_waits_for_is_cancelled(root, long, short, targ
         assert next_one.status_code == 200
         assert len(server.said("ready")) == 1
         assert [path.name for path in target.parent.iterdir()] == ["next.mp4"]
+
+
+def test_who_asked_to_be_waited_for_is_until_he_says_otherwise(
+    root, long, short, target
+):
+    linger = {"inference_linger_seconds": 0}
+    with serving(inference_file_root=root, **linger) as server:
+        hung_up(server, body(long, target, linger_seconds=3600))
+        looked = server.post(about(target, "look"))
+        assert looked.json() == {"status": "ok", "state": "converting"}
+        assert not server.said("conversion cancelled")
+
+        told = server.post(about(target, "cancel"))
+
+        assert told.json() == {"status": "ok", "state": "converting"}
+        server.wait_for("conversion cancelled")
+        next_one = server.post(body(short, target.with_name("next.mp4")))
+        assert next_one.status_code == 200
+        assert server.post(about(target, "look")).json()["state"] == "unknown"
+        assert [path.name for path in target.parent.iterdir()] == ["next.mp4"]
+
+
+def test_who_gives_up_takes_nothing_from_another_who_waits_for_the_same(
+    server, before, middling, target
+):
+    waiting = server.begin(body(middling, target))
+
+    server.post(about(target, "cancel"))
+
+    assert waiting.result().status_code == 200
+    assert server.conversions() == before + 1
+
+
+def test_who_waits_for_a_turn_is_told_so(server, long, short, target):
+    running = server.begin(body(long, target))
+    second = target.with_name("waiting.mp4")
+    waiting = server.ask(body(short, second))
+    server.wait_for("waiting")
+
+    assert server.post(about(second, "look")).json()["state"] == "waiting"
+    server.kill_child()
+    running.result()
+    assert waiting.result().status_code == 200
+
+
+def test_whoever_asks_for_what_is_just_being_cancelled_gets_a_conversion(
+    root, middling, target
+):
+    with serving(inference_file_root=root) as server:
+        hung_up(server, body(middling, target))
+        server.post(about(target, "cancel"))
+
+        answer = server.post(body(middling, target))
+
+        assert answer.status_code == 200, answer.text
+        assert len(server.said("conversion cancelled")) == 1
+        assert server.conversions() == 1
+
+
+def test_nothing_is_asked_about_places_that_are_none_of_the_servers(server):
+    refused = server.post({"task": "cancel", "output_uri": "file:///etc/passwd"})
+
+    assert refused.json()["code"] == "forbidden-uri"
