@@ -42,6 +42,9 @@ class ErrorCode(StrEnum):
     UNAUTHORIZED = "unauthorized"
     FORBIDDEN_URI = "forbidden-uri"
     NOT_BUILT = "not-built"
+    TOO_MANY_FILMS = "too-many-films"
+    MINUTES_USED_UP = "minutes-used-up"
+    TOO_MANY_REQUESTS = "too-many-requests"
     BUSY = "busy"
     STOPPING = "stopping"
     CRASHED = "crashed"
@@ -61,6 +64,9 @@ _BLAME = {
     ErrorCode.TOO_LARGE: Blame.USER,
     ErrorCode.SOURCE_MISSING: Blame.USER,
     ErrorCode.DEPTH_UNUSABLE: Blame.USER,
+    ErrorCode.TOO_MANY_FILMS: Blame.USER,
+    ErrorCode.MINUTES_USED_UP: Blame.USER,
+    ErrorCode.TOO_MANY_REQUESTS: Blame.USER,
     ErrorCode.DISK_FULL: Blame.OPERATOR,
     ErrorCode.MISCONFIGURED: Blame.OPERATOR,
     ErrorCode.WEIGHTS_FORBIDDEN: Blame.OPERATOR,

@@ -76,6 +76,8 @@ class Environment(BaseSettings):
     """Origins such as `https://films.example` that may post forms, by commas."""
     django_secure: bool = False
     """The site is served over HTTPS: secure cookies, HSTS, redirect from HTTP."""
+    trusted_proxies: int = Field(default=0, ge=0, le=10)
+    """Proxies of ours before the site, each adding to X-Forwarded-For; 0: none."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Least severity that is logged."""
 

@@ -4,9 +4,12 @@ from django.contrib import admin
 from django.contrib.auth import views as auth
 from django.urls import include, path
 
+from apps.jobs.views.sign_in import SignIn, sign_in_to_admin
+
 urlpatterns = [
     path("", include("apps.jobs.urls")),
-    path("login/", auth.LoginView.as_view(), name="login"),
+    path("login/", SignIn.as_view(), name="login"),
     path("logout/", auth.LogoutView.as_view(), name="logout"),
+    path("admin/login/", sign_in_to_admin),
     path("admin/", admin.site.urls),
 ]

@@ -22,7 +22,7 @@ from django.db import InterfaceError, OperationalError, connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.timezone import now
 
-from apps.jobs import ledger, storage
+from apps.jobs import ledger, limits, storage
 from apps.jobs.models import Job, Notice, Segment
 from apps.pipeline import dead_letters, messages
 from stereospot.celery import app
@@ -281,6 +281,7 @@ _LOOKS: dict[str, Callable[[], int]] = {
     "notices to tell": _untold,
     "notices that are forgotten": partial(ledger.forget_notices, BATCH),
     "messages that the queue gave up": dead_letters.reap,
+    "limits that nobody is near any more": limits.forget_old,
     # Last, for it asks the store, which may be slow.
     "sources that nobody had reported": _arrived_sources,
 }

@@ -88,7 +88,7 @@ def test_our_mistake_is_a_page_with_a_way_back(client, alice, monkeypatch):
     def broken(*_):
         raise RuntimeError("broken")
 
-    monkeypatch.setattr("apps.jobs.views.jobs.visible_jobs", broken)
+    monkeypatch.setattr("apps.jobs.views.listing.visible_jobs", broken)
     client.force_login(alice)
     client.raise_request_exception = False
 

@@ -13,6 +13,7 @@ from apps.jobs.models.job import (
     Job,
 )
 from apps.jobs.models.notice import Notice, Subscription
+from apps.jobs.models.rate import Rate
 from apps.jobs.models.segment import Segment
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Invocation",
     "Job",
     "Notice",
+    "Rate",
     "Segment",
     "Subscription",
 ]
