@@ -55,6 +55,8 @@ class Environment(BaseSettings):
     """Longest that the endpoint may work at one segment."""
     sagemaker_realtime: bool = False
     """The endpoint answers at once, within 60 s, instead of into a bucket."""
+    cloudwatch_system: str = ""
+    """Name of this installation in CloudWatch; unset: nothing is published there."""
     shutdown_grace_seconds: float = Field(default=25.0, ge=1.0)
     """Between SIGTERM and SIGKILL of a worker; a little less than the platform gives."""
     segment_seconds: float = Field(default=20.0, ge=1.0, le=600.0)

@@ -272,6 +272,11 @@ CELERY_BEAT_SCHEDULE = {
 
 WEBHOOK_PRIVATE_ADDRESSES = env.webhook_private_addresses
 
+# --- Monitoring -------------------------------------------------------------------
+
+AWS_REGION = env.aws_region
+CLOUDWATCH_SYSTEM = env.cloudwatch_system
+
 # --- Inference --------------------------------------------------------------------
 
 INFERENCE_BACKEND = env.inference_backend

@@ -7,10 +7,6 @@ it. What becomes of its segment is not decided here: that worker's lease runs ou
 
 from __future__ import annotations
 
-import contextlib
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,28 +16,21 @@ from celery import states
 from celery.exceptions import TaskError
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
-from kombu.exceptions import KombuError
 
 from apps.jobs import ledger
 from apps.jobs.models import DeadLetter
 from apps.pipeline.letters import Letter, read
+from apps.pipeline.queues import SQS_AWAY, QueueAwayError, queues
 from stereospot.celery import app
 
 log = structlog.get_logger(__name__)
 
 MOST = 100
 """Letters that one call takes; the next one goes on."""
-HOLD_SECONDS = 60
-"""For which SQS hides a received letter from others; recording one takes far less."""
 AT_ONCE = 10
 """Most messages that SQS hands out in one answer."""
 
-SQS_AWAY = (KombuError, BotoCoreError, ClientError)
 AWAY = (InterfaceError, OperationalError, *SQS_AWAY)
-
-
-class QueueAwayError(Exception):
-    """SQS does not answer, or refuses; the message says how."""
 
 
 def reap() -> int:
@@ -51,15 +40,15 @@ def reap() -> int:
     its row. Raises `QueueAwayError`, and the database's errors.
     """
     count = 0
-    with _queues() as queues:
+    with queues() as ours:
         for queue in sorted({route["queue"] for route in _routes().values()}):
-            url = queues.dead_url(queue)
+            url = ours.dead_url(queue)
             while url and count < MOST:
-                messages = queues.receive(url, min(AT_ONCE, MOST - count))
+                messages = ours.receive(url, min(AT_ONCE, MOST - count))
                 count += len(messages)
                 for message in messages:
                     if _is_recorded(queue, message):
-                        queues.delete(url, message)
+                        ours.delete(url, message)
                 if not messages:
                     break
     return count
@@ -74,15 +63,15 @@ def redrive(letter_id: int) -> bool:
     letter = DeadLetter.objects.filter(pk=letter_id).first()
     if letter is None:
         return False
-    with _queues() as queues:
+    with queues() as ours:
         # Asked before it is settled, so that an SQS that is away leaves it as it was.
-        url = queues.url(letter.queue)
+        url = ours.url(letter.queue)
         if url is None:
             raise QueueAwayError(f"There is no queue {letter.queue}.")
         if not ledger.settle(letter_id, DeadLetter.Status.REDRIVEN):
             return False
         try:
-            queues.client.send_message(QueueUrl=url, MessageBody=letter.body)
+            ours.client.send_message(QueueUrl=url, MessageBody=letter.body)
         except (BotoCoreError, ClientError):
             ledger.unsettle(letter_id)
             raise
@@ -92,64 +81,6 @@ def redrive(letter_id: int) -> bool:
 
 def _routes() -> dict[str, dict[str, str]]:
     return settings.CELERY_TASK_ROUTES
-
-
-@dataclass(frozen=True, slots=True)
-class _Queues:
-    """Our queues at SQS, by the names that tasks are routed with."""
-
-    channel: Any
-    client: Any
-
-    def url(self, queue: str) -> str | None:
-        name = self.channel.canonical_queue_name(queue)
-        known = self.channel.predefined_queues.get(name)
-        return str(known["url"]) if known else self._url_of(name)
-
-    def dead_url(self, queue: str) -> str | None:
-        """Of its dead-letter queue, which the queue itself names."""
-        url = self.url(queue)
-        if url is None:  # nothing has been sent to it yet
-            return None
-        answer = self.client.get_queue_attributes(
-            QueueUrl=url, AttributeNames=["RedrivePolicy"]
-        )
-        policy = answer.get("Attributes", {}).get("RedrivePolicy")
-        if policy is None:
-            return None
-        arn = str(json.loads(policy)["deadLetterTargetArn"])
-        return self._url_of(arn.rsplit(":", 1)[1])
-
-    def receive(self, url: str, most: int) -> list[dict[str, Any]]:
-        answer = self.client.receive_message(
-            QueueUrl=url,
-            MaxNumberOfMessages=most,
-            VisibilityTimeout=HOLD_SECONDS,
-            WaitTimeSeconds=0,
-            MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
-        )
-        messages: list[dict[str, Any]] = answer.get("Messages", [])
-        return messages
-
-    def delete(self, url: str, message: dict[str, Any]) -> None:
-        handle = message["ReceiptHandle"]
-        self.client.delete_message(QueueUrl=url, ReceiptHandle=handle)
-
-    def _url_of(self, name: str) -> str | None:
-        try:
-            return str(self.client.get_queue_url(QueueName=name)["QueueUrl"])
-        except self.client.exceptions.QueueDoesNotExist:
-            return None
-
-
-@contextlib.contextmanager
-def _queues() -> Iterator[_Queues]:
-    try:
-        with app.connection_for_read() as connection:
-            channel: Any = connection.default_channel
-            yield _Queues(channel, channel.sqs())
-    except SQS_AWAY as error:
-        raise QueueAwayError(f"The queue does not answer: {error}") from error
 
 
 def _is_recorded(queue: str, message: dict[str, Any]) -> bool:

@@ -24,7 +24,7 @@ from django.utils.timezone import now
 
 from apps.jobs import ledger, limits, storage
 from apps.jobs.models import Job, Notice, Segment
-from apps.pipeline import dead_letters, messages
+from apps.pipeline import cloudwatch, dead_letters, messages
 from stereospot.celery import app
 from workers.batches import publish_batch
 
@@ -56,6 +56,7 @@ def sweep() -> dict[str, int]:
         looks = _LOOKS if _is_shaken() else _LOOKS | _EXPIRIES
         found = {what: _looked(what, look) for what, look in looks.items()}
         _ended = time.monotonic()
+        cloudwatch.publish()
     if any(found.values()):
         log.info("swept", **{name: n for name, n in found.items() if n})
     return found

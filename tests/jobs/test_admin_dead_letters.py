@@ -12,6 +12,7 @@ from django.utils.timezone import now
 from apps.jobs import ledger
 from apps.jobs.models import DeadLetter, Job
 from apps.pipeline import dead_letters
+from apps.pipeline.queues import QueueAwayError
 
 LIST = "/admin/jobs/deadletter/"
 
@@ -125,7 +126,7 @@ def test_discard_settles_the_chosen_and_says_how_many(client, dora, letter, sent
 
 def test_a_queue_that_is_away_is_told(client, dora, letter, monkeypatch):
     def away(letter_id: int) -> bool:
-        raise dead_letters.QueueAwayError("The queue does not answer.")
+        raise QueueAwayError("The queue does not answer.")
 
     monkeypatch.setattr(dead_letters, "redrive", away)
     client.force_login(dora)

@@ -21,7 +21,7 @@ from django.db import OperationalError, connection
 
 from apps.jobs import ledger
 from apps.jobs.models import DeadLetter, Job
-from apps.pipeline import dead_letters, letters, messages, sweep
+from apps.pipeline import dead_letters, letters, messages, queues, sweep
 from stereospot.celery import app
 from stereospot.embedded import Addresses
 from tests.pipeline.envelopes import envelope
@@ -248,10 +248,10 @@ def test_a_letter_whose_reaper_died_before_it_deleted_it_is_recorded_once(
     def die(*args: object) -> None:
         raise Crashed
 
-    monkeypatch.setattr(dead_letters, "HOLD_SECONDS", 0)
+    monkeypatch.setattr(queues, "HOLD_SECONDS", 0)
     sqs.put("gpu-dead", envelope("infer", str(job.pk), 1))
     with monkeypatch.context() as crash:
-        crash.setattr(dead_letters._Queues, "delete", die)
+        crash.setattr(queues.Queues, "delete", die)
         with pytest.raises(Crashed):
             dead_letters.reap()
     assert DeadLetter.objects.count() == 1
@@ -268,7 +268,7 @@ def test_a_letter_that_could_not_be_recorded_stays_in_its_queue(sqs, monkeypatch
     def refuse(*args: object) -> None:
         raise away
 
-    monkeypatch.setattr(dead_letters, "HOLD_SECONDS", 1)
+    monkeypatch.setattr(queues, "HOLD_SECONDS", 1)
     monkeypatch.setattr(dead_letters, "MOST", 1)
     sqs.put("gpu-dead", "noise")
     with monkeypatch.context() as outage:
@@ -367,7 +367,7 @@ def test_who_waits_for_a_failure_hears_of_it_once(sqs, job, before, told):
 )
 def test_a_canvas_that_is_nonsense_makes_no_trouble(sqs, job, canvas, monkeypatch):
     # Were it not deleted, it could be received again at once.
-    monkeypatch.setattr(dead_letters, "HOLD_SECONDS", 0)
+    monkeypatch.setattr(queues, "HOLD_SECONDS", 0)
     monkeypatch.setattr(dead_letters, "MOST", 1)
     body = json.dumps([[str(job.pk), 1], {}, canvas])
     properties = {"body_encoding": "utf-8"}
@@ -416,8 +416,8 @@ def test_sqs_that_is_away_leaves_the_letter_to_be_sent_later(sqs, monkeypatch):
         raise EndpointConnectionError(endpoint_url="https://sqs")
 
     with monkeypatch.context() as outage:
-        outage.setattr(dead_letters._Queues, "url", away)
-        with pytest.raises(dead_letters.QueueAwayError):
+        outage.setattr(queues.Queues, "url", away)
+        with pytest.raises(queues.QueueAwayError):
             dead_letters.redrive(letter.pk)
 
     assert dead_letters.redrive(letter.pk)
@@ -427,7 +427,7 @@ def test_a_letter_whose_queue_is_gone_is_not_lost(sqs):
     letter = buried(sqs, "noise")
     sqs.client.delete_queue(QueueUrl=sqs.url("gpu"))
 
-    with pytest.raises(dead_letters.QueueAwayError):
+    with pytest.raises(queues.QueueAwayError):
         dead_letters.redrive(letter.pk)
 
     letter.refresh_from_db()

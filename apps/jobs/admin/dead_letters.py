@@ -14,6 +14,7 @@ from apps.jobs import ledger
 from apps.jobs.admin.windows import ReadOnly, may_work, tell
 from apps.jobs.models import DeadLetter
 from apps.pipeline import dead_letters
+from apps.pipeline.queues import QueueAwayError
 
 _SHOWN = 4000
 """Characters of a message's text, which may have a million."""
@@ -80,7 +81,7 @@ class DeadLetterAdmin(ReadOnly, admin.ModelAdmin[DeadLetter]):
         try:
             for letter_id in _ids(letters):
                 number += dead_letters.redrive(letter_id)
-        except dead_letters.QueueAwayError as error:
+        except QueueAwayError as error:
             self.message_user(request, str(error), notices.ERROR)
         tell(self, request, number, "sent again; the others were settled before")
 

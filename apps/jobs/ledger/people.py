@@ -77,6 +77,7 @@ def retry(
         status=Segment.Status.PENDING,
         failures=0,
         seconds=None,
+        finished_at=None,
         notify_at=now() + rows.DELIVERY,
     )
     no_error = {"error_code": "", "error_message": ""}

@@ -72,6 +72,7 @@ def finish_segment(segment: Segment, *, seconds: float, version: str) -> bool | 
         status=Segment.Status.DONE,
         lease_expires_at=None,
         seconds=seconds,
+        finished_at=now(),
         engine_version=version,
         frames_done=F("frame_count"),
         error_code="",

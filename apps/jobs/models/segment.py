@@ -42,6 +42,8 @@ class Segment(models.Model):
     """Frames of its own converted so far by the present attempt."""
     seconds = models.FloatField(null=True)
     """Wall time of the successful attempt."""
+    finished_at = models.DateTimeField(null=True, editable=False)
+    """When it was done; null also for what was done before this was kept."""
     engine_version = models.CharField(max_length=64, blank=True)
 
     class Meta:
@@ -59,6 +61,11 @@ class Segment(models.Model):
                 fields=["lease_expires_at"],
                 name="segment_running",
                 condition=Q(status="running"),
+            ),
+            models.Index(
+                fields=["finished_at"],
+                name="segment_finished",
+                condition=Q(finished_at__isnull=False),
             ),
         )
         constraints = (
@@ -78,6 +85,10 @@ class Segment(models.Model):
                 name="segment_done_iff_timed",
                 condition=Q(status="done", seconds__isnull=False)
                 | (~Q(status="done") & Q(seconds=None)),
+            ),
+            models.CheckConstraint(
+                name="segment_finished_only_when_done",
+                condition=Q(finished_at=None) | Q(status="done"),
             ),
             models.CheckConstraint(
                 name="segment_has_frames", condition=Q(frame_count__gte=1)

@@ -11,7 +11,7 @@ from apps.jobs import ledger, storage
 from apps.jobs.management.arguments import existing_job
 from apps.jobs.models import Job, Segment
 from apps.pipeline import messages, retrying
-from apps.pipeline.dead_letters import SQS_AWAY
+from apps.pipeline.queues import SQS_AWAY
 from apps.pipeline.resending import resend
 from contract.errors import StereoSpotError
 from contract.keys import segments_prefix

@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from apps.jobs.management.arguments import existing_job
 from apps.jobs.models import ACTIVE, DeadLetter, Job
 from apps.pipeline import dead_letters
-from apps.pipeline.dead_letters import SQS_AWAY, QueueAwayError
+from apps.pipeline.queues import SQS_AWAY, QueueAwayError
 from apps.pipeline.resending import resend
 
 
