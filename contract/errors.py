@@ -45,6 +45,11 @@ class ErrorCode(StrEnum):
     TOO_MANY_FILMS = "too-many-films"
     MINUTES_USED_UP = "minutes-used-up"
     TOO_MANY_REQUESTS = "too-many-requests"
+    UNAUTHENTICATED = "unauthenticated"
+    NOT_FOUND = "not-found"
+    METHOD_NOT_ALLOWED = "method-not-allowed"
+    INVALID_INPUT = "invalid-input"
+    WRONG_STATE = "wrong-state"
     BUSY = "busy"
     STOPPING = "stopping"
     CRASHED = "crashed"
@@ -67,6 +72,11 @@ _BLAME = {
     ErrorCode.TOO_MANY_FILMS: Blame.USER,
     ErrorCode.MINUTES_USED_UP: Blame.USER,
     ErrorCode.TOO_MANY_REQUESTS: Blame.USER,
+    ErrorCode.UNAUTHENTICATED: Blame.USER,
+    ErrorCode.NOT_FOUND: Blame.USER,
+    ErrorCode.METHOD_NOT_ALLOWED: Blame.USER,
+    ErrorCode.INVALID_INPUT: Blame.USER,
+    ErrorCode.WRONG_STATE: Blame.USER,
     ErrorCode.DISK_FULL: Blame.OPERATOR,
     ErrorCode.MISCONFIGURED: Blame.OPERATOR,
     ErrorCode.WEIGHTS_FORBIDDEN: Blame.OPERATOR,

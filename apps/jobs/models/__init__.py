@@ -1,5 +1,6 @@
 """The ledger's tables. Rows change status only in `apps.jobs.ledger`."""
 
+from apps.jobs.models.api_token import ApiToken, JobRequest
 from apps.jobs.models.dead_letter import DeadLetter
 from apps.jobs.models.event import Event
 from apps.jobs.models.invocation import Invocation
@@ -23,10 +24,12 @@ __all__ = [
     "OVER",
     "STATUSES",
     "TIDIED",
+    "ApiToken",
     "DeadLetter",
     "Event",
     "Invocation",
     "Job",
+    "JobRequest",
     "Notice",
     "Rate",
     "Segment",

@@ -7,6 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import User
 from django.db.models import Count, Q, QuerySet, TextField, Value
 from django.db.models.functions import Cast
 from django.http import HttpResponse
@@ -33,9 +34,10 @@ STATES = {
 def job_list(request: AuthenticatedRequest) -> HttpResponse:
     state = request.GET.get("state", "")
     state = state if state in STATES else ""
-    # PostgreSQL has no text with a null character in it.
-    search = request.GET.get("q", "").replace("\0", "").strip()[:200]
-    jobs, older = _page(_chosen(request, state, search), request.GET.get("before", ""))
+    search = request.GET.get("q", "")[:200]
+    jobs, older = _page(
+        chosen(request.user, state, search), request.GET.get("before", "")
+    )
     context = {
         "rows": _rows(jobs),
         "older": older,
@@ -47,8 +49,11 @@ def job_list(request: AuthenticatedRequest) -> HttpResponse:
     return render(request, "jobs/job_list.html", context)
 
 
-def _chosen(request: AuthenticatedRequest, state: str, search: str) -> QuerySet[Job]:
-    jobs = visible_jobs(request.user).defer("film", "picture")
+def chosen(user: User, state: str, search: str) -> QuerySet[Job]:
+    """The jobs that `user` may see, newest first, of one of the `STATES`, by title."""
+    jobs = visible_jobs(user).defer("film", "picture")
+    # PostgreSQL has no text with a null character in it.
+    search = search.replace("\0", "").strip()
     statuses = STATES[state][1]
     if statuses is not None:
         jobs = jobs.filter(status__in=statuses)

@@ -1,0 +1,185 @@
+"""What is asked and answered, as types: the OpenAPI document is made of them.
+
+Modes, engines, settings and failures are the contract's own.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field, StringConstraints
+
+from apps.jobs.models import Job
+from contract.errors import ErrorCode
+from contract.modes import Engine, Payload, StereoMode, StereoSettings, WeightsLicence
+from contract.notices import Failure
+
+Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
+"""PostgreSQL has no text with a null character in it."""
+
+
+class State(StrEnum):
+    """The states by which jobs are listed."""
+
+    ACTIVE = "active"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class BroughtFile(Payload):
+    """A file that is about to be uploaded."""
+
+    name: Annotated[Text, StringConstraints(min_length=1, max_length=500)]
+    """Its name on your disk; the extension says which container it is."""
+    size: int = Field(ge=1)
+    """Bytes."""
+
+
+class NewJob(Payload):
+    file: BroughtFile
+    title: Annotated[Text, StringConstraints(max_length=200)] = ""
+    """Empty: the file's name."""
+    mode: StereoMode = StereoMode.SBS
+    engine: Engine = Engine.PREVIEW
+    settings: StereoSettings = StereoSettings()
+
+
+class JobSummary(Payload):
+    """A job, as lists show it."""
+
+    id: UUID
+    title: str
+    owner: str
+    status: Job.Status
+    mode: StereoMode
+    engine: Engine
+    settings: StereoSettings
+    error: Failure | None
+    """Why it failed, while it is failed."""
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @classmethod
+    def of(cls, job: Job) -> JobSummary:
+        return cls(**_facts(job))
+
+
+class Step(Payload):
+    name: str
+    state: str
+    """`done`, `current`, `stopped` or `todo`."""
+    seconds: float | None
+    """That it took, once it is done."""
+
+
+class SegmentCounts(Payload):
+    """How many segments there are, once the film is cut, by what is known of them."""
+
+    total: int
+    pending: int
+    running: int
+    done: int
+    failed: int
+
+
+class JobDetail(JobSummary):
+    """Everything about a job but its events."""
+
+    sentence: str
+    """What happens at the moment, for people."""
+    steps: list[Step]
+    segments: SegmentCounts
+    seconds_left: float | None
+    """Until the segments are converted, where that can be said."""
+    page: str
+    """Address of the job's page."""
+
+
+class JobPage(Payload):
+    jobs: list[JobSummary]
+    next: str | None
+    """Send it as `after` for the next page; null: there is none."""
+
+
+class JobEvent(Payload):
+    id: int
+    at: datetime
+    kind: str
+    detail: str
+    segment: int | None
+    """Counted from 0."""
+
+
+class EventPage(Payload):
+    events: list[JobEvent]
+    """Oldest first."""
+    last: int
+    """Send it as `after` for what comes later."""
+
+
+class Result(Payload):
+    """The film in 3D."""
+
+    url: str
+    """Whoever has it may load the film; it takes no token and knows byte ranges."""
+    expires_at: datetime
+    file_name: str
+    """By which players know the layout."""
+    size: int
+    """Bytes."""
+
+
+class ModeOffer(Payload):
+    id: StereoMode
+    name: str
+    about: str
+
+
+class EngineOffer(Payload):
+    id: Engine
+    name: str
+    about: str
+    licence: WeightsLicence
+
+
+class Limits(Payload):
+    source_bytes: int
+    """Largest file that is accepted."""
+    source_seconds: float
+    """Longest film that is accepted."""
+
+
+class Offers(Payload):
+    """What may be asked for here."""
+
+    modes: list[ModeOffer]
+    engines: list[EngineOffer]
+    limits: Limits
+
+
+def _facts(job: Job) -> dict[str, object]:
+    return {
+        "id": job.pk,
+        "title": job.title,
+        "owner": job.owner.get_username(),
+        "status": Job.Status(job.status),
+        "mode": StereoMode(job.mode),
+        "engine": Engine(job.engine),
+        "settings": job.settings,
+        "error": _failure(job),
+        "created_at": job.created_at,
+        "started_at": job.started_at,
+        "finished_at": job.finished_at,
+    }
+
+
+def _failure(job: Job) -> Failure | None:
+    if not job.error_code:
+        return None
+    code = ErrorCode(job.error_code)
+    return Failure(code=code, message=job.error_message, who_must_act=code.blame)
