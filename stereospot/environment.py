@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, HttpUrl, SecretStr, model_validator
+from pydantic import Field, HttpUrl, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -67,6 +67,10 @@ class Environment(BaseSettings):
     """Longest film that is accepted."""
     webhook_private_addresses: bool = False
     """Webhooks may go to this machine and its own network, and over plain HTTP."""
+    quota_films_at_once: int | None = Field(default=10, ge=0)
+    """Films that one person may have in work; empty: any number. Staff has no quotas."""
+    quota_minutes_a_month: int | None = Field(default=600, ge=0)
+    """Film minutes that one person may have converted in a month; empty: any number."""
 
     django_secret_key: SecretStr | None = None
     """Signs sessions; unset: one is made and kept in the data directory."""
@@ -92,6 +96,11 @@ class Environment(BaseSettings):
                     part.strip() for part in text.split(",") if part.strip()
                 ]
         return values
+
+    @field_validator("quota_films_at_once", "quota_minutes_a_month", mode="before")
+    @classmethod
+    def _none_when_empty(cls, value: object) -> object:
+        return None if value == "" else value
 
     @model_validator(mode="after")
     def _safe(self) -> Self:

@@ -198,6 +198,8 @@ FILE_UPLOAD_PERMISSIONS = 0o600
 
 SEGMENT_SECONDS = env.segment_seconds
 MAX_SOURCE_BYTES = int(env.max_source_gigabytes * 1e9)
+QUOTA_FILMS_AT_ONCE = env.quota_films_at_once
+QUOTA_MINUTES_A_MONTH = env.quota_minutes_a_month
 MAX_SOURCE_SECONDS = env.max_source_hours * 3600
 
 # --- Celery on SQS ----------------------------------------------------------------

@@ -90,18 +90,7 @@ class Request:
 
 def begin(request: Request) -> Job:
     """The job of this request: a new one, or the one of an earlier run."""
-    job = _known(request) or Job.objects.create(
-        owner=administrator(),
-        title=title_of(request.source.name),
-        mode=request.mode,
-        engine=request.engine,
-        max_disparity=request.settings.max_disparity,
-        convergence=request.settings.convergence,
-        reference=request.settings.reference,
-        source_extension=source_extension(request.source.name),
-        depth_extension=source_extension(request.depth.name) if request.depth else "",
-        fingerprint=request.fingerprint,
-    )
+    job = _known(request) or _new(request)
     if job.status == Job.Status.CREATED:
         with storage.translated():
             storage.source().adopt(job.source_key, request.source)
@@ -142,6 +131,23 @@ def deliver(job: Job, request: Request) -> Path:
         finally:
             part.unlink(missing_ok=True)
     return target
+
+
+def _new(request: Request) -> Job:
+    job = Job(
+        owner=administrator(),
+        title=title_of(request.source.name),
+        mode=request.mode,
+        engine=request.engine,
+        max_disparity=request.settings.max_disparity,
+        convergence=request.settings.convergence,
+        reference=request.settings.reference,
+        source_extension=source_extension(request.source.name),
+        depth_extension=source_extension(request.depth.name) if request.depth else "",
+        fingerprint=request.fingerprint,
+    )
+    ledger.create(job)
+    return job
 
 
 def _known(request: Request) -> Job | None:

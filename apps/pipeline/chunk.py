@@ -33,6 +33,8 @@ log = structlog.get_logger(__name__)
 
 WORK_SECONDS = 1800.0
 """Of work at one segment: half of the hour that providers and our own limit allow."""
+MOST_FRAMES = 120.0
+"""A second, of films that are watched; a header may say any number."""
 
 
 def chunk(job: Job, lease: Lease) -> list[Cut]:
@@ -50,10 +52,12 @@ def chunk(job: Job, lease: Lease) -> list[Cut]:
     ):
         lease.check()
         film = sandbox.call(probe, source, limits)
+        _charge(job, film.duration)
         wishes = Wishes(target_seconds=segment_seconds(film, Engine(job.engine)))
         prepared = sandbox.call(prepare, source, film, folder, wishes)
         with _prepared_depth(job, sandbox, prepared.spans) as depth:
             total = len(prepared.spans)
+            _charge(job, film_seconds(film, prepared))
             log.info("film planned", segments=total, codec=film.codec)
             picture = picture_for(film, StereoMode(job.mode))
             facts = film.model_dump(mode="json")
@@ -134,6 +138,20 @@ def _told_of_depth() -> Iterator[None]:
             raise
         told = f"The depth video cannot be used. {error.message}"
         raise StereoSpotError(ErrorCode.DEPTH_UNUSABLE, told) from error
+
+
+def _charge(job: Job, seconds: float) -> None:
+    if not recorded(lambda: ledger.charge(job, seconds)):
+        raise LeaseLostError
+
+
+def film_seconds(film: Film, prepared: Prepared) -> float:
+    """How long the film is, also where its header says too little, or nothing.
+
+    Its frames are what costs: more of them than MOST_FRAMES a second count as longer.
+    """
+    frames = sum(span.count for span in prepared.spans)
+    return max(film.duration, frames / min(film.frames_per_second, MOST_FRAMES))
 
 
 def segment_seconds(film: Film, engine: Engine) -> float:

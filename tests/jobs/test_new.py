@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from apps.jobs import storage
+from apps.jobs import limits, storage
 from apps.jobs.models import Event, Job
 from apps.jobs.views.upload import OnDisk
 from contract.modes import Engine, StereoMode
@@ -339,3 +340,29 @@ def test_it_rejects_other_methods(client, alice, method):
     client.force_login(alice)
 
     assert getattr(client, method)(URL).status_code == 405
+
+
+def test_too_many_films_in_a_short_time_are_refused_with_the_time_to_wait(
+    client, alice, sent, commits, monkeypatch
+):
+    monkeypatch.setattr(limits, "CREATION", replace(limits.CREATION, free=1))
+    client.force_login(alice)
+    with commits():
+        client.post(URL, wish())
+
+    response = client.post(URL, wish())
+
+    assert "too often in a short time. Try again in 10 s" in response.text
+    assert Job.objects.count() == 1
+
+
+def test_who_has_as_many_films_in_work_as_allowed_keeps_nothing_in_the_store(
+    client, alice, settings, own_store
+):
+    settings.QUOTA_FILMS_AT_ONCE = 0
+    client.force_login(alice)
+
+    response = client.post(URL, wish())
+
+    assert "You may not convert films here" in response.text
+    assert (Job.objects.count(), everything_in(own_store)) == (0, [])

@@ -30,11 +30,20 @@ def test_lists_are_separated_by_commas(monkeypatch):
         {"inference_backend": "sagemaker", "sagemaker_endpoint_name": "stereo"},
         {"sagemaker_invoke_timeout_seconds": 3601},
         {"inference_max_in_flight": 0},
+        {"quota_films_at_once": -1},
+        {"quota_minutes_a_month": "many"},
     ],
 )
 def test_values_that_are_unsafe_or_make_no_sense_refuse_to_start(unsafe):
     with pytest.raises(ValidationError):
         environment(**unsafe)
+
+
+def test_an_empty_quota_is_none(monkeypatch):
+    monkeypatch.setenv("QUOTA_FILMS_AT_ONCE", "")
+
+    assert environment().quota_films_at_once is None
+    assert environment().quota_minutes_a_month == 600
 
 
 def test_secrets_do_not_show_in_a_traceback():

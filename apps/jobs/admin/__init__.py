@@ -5,10 +5,11 @@ from __future__ import annotations
 from django.contrib import admin
 from django_celery_results.models import GroupResult, TaskResult
 
+from apps.jobs.admin.accounts import AccountAdmin
 from apps.jobs.admin.dead_letters import DeadLetterAdmin
 from apps.jobs.admin.jobs import JobAdmin
 
 # Celery's own bookkeeping: nothing that an operator should look at, let alone add to.
 admin.site.unregister([TaskResult, GroupResult])
 
-__all__ = ["DeadLetterAdmin", "JobAdmin"]
+__all__ = ["AccountAdmin", "DeadLetterAdmin", "JobAdmin"]

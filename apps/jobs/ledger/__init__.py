@@ -26,6 +26,7 @@ from apps.jobs.ledger.notices import (
     unsubscribe,
 )
 from apps.jobs.ledger.people import cancel, delete, recut, retry, start
+from apps.jobs.ledger.quotas import Quota, charge, create, quota_of
 from apps.jobs.ledger.rows import DELIVERY, Refused, Retry, is_alive
 from apps.jobs.ledger.segments import (
     claim_segment,
@@ -58,16 +59,19 @@ from apps.jobs.ledger.upkeep import (
 __all__ = [
     "DELIVERY",
     "Cut",
+    "Quota",
     "Refused",
     "Retry",
     "abandon",
     "begin_afresh",
     "bury",
     "cancel",
+    "charge",
     "claim_notice",
     "claim_segment",
     "claim_stage",
     "close_invocation",
+    "create",
     "delete",
     "expire_segment",
     "expire_stage",
@@ -88,6 +92,7 @@ __all__ = [
     "note_waiting",
     "open_invocation",
     "pause_segment",
+    "quota_of",
     "reassemble_when_done",
     "record_plan",
     "recut",

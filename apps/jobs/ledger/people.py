@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils.timezone import now
 
-from apps.jobs.ledger import rows
+from apps.jobs.ledger import charges, rows
 from apps.jobs.models import ACTIVE, STATUSES, Job, Segment
 
 
@@ -32,6 +32,7 @@ def cancel(job_id: UUID) -> bool:
     moved = rows.move(job_id, [Job.Status.CREATED, *ACTIVE], Job.Status.CANCELLED)
     if moved:
         rows.stop_segments(job_id)
+        charges.give_back(job_id, is_theirs=True)
         rows.note(job_id, "cancelled")
     return moved
 
@@ -46,6 +47,7 @@ def delete(job_id: UUID) -> bool:
     moved = rows.move(job_id, others, Job.Status.DELETED, **nothing)
     if moved:
         rows.stop_segments(job_id)
+        charges.give_back(job_id, is_theirs=True)
         rows.note(job_id, "deleted")
     return moved
 
@@ -73,6 +75,8 @@ def retry(
         target = Job.Status.CHUNKED
     else:
         target = Job.Status.REASSEMBLING
+    if target != Job.Status.CHUNKING:  # which asks again whether there is room
+        charges.take_again(job_id)
     missing.update(
         status=Segment.Status.PENDING,
         failures=0,

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.utils.timezone import now
 
+from apps.jobs.ledger import charges
 from apps.jobs.ledger.announcing import announce
 from apps.jobs.models import ACTIVE, OVER, TIDIED, Event, Job, Segment
 from contract.errors import Blame, ErrorCode
@@ -137,6 +138,7 @@ def fail_job(job_id: UUID, code: ErrorCode, message: str) -> None:
     error = {"error_code": code, "error_message": short(message)}
     if move(job_id, [Job.Status.CREATED, *ACTIVE], Job.Status.FAILED, **error):
         stop_segments(job_id)
+        charges.give_back(job_id, is_theirs=code.blame is Blame.USER)
         note(job_id, "failed", f"{code}: {message}")
 
 

@@ -1,5 +1,6 @@
 """The ledger's tables. Rows change status only in `apps.jobs.ledger`."""
 
+from apps.jobs.models.account import Account, Charge
 from apps.jobs.models.api_token import ApiToken, JobRequest
 from apps.jobs.models.dead_letter import DeadLetter
 from apps.jobs.models.event import Event
@@ -24,7 +25,9 @@ __all__ = [
     "OVER",
     "STATUSES",
     "TIDIED",
+    "Account",
     "ApiToken",
+    "Charge",
     "DeadLetter",
     "Event",
     "Invocation",

@@ -121,6 +121,11 @@ class Job(models.Model):
             ),
             GinIndex(Grams("title", 1), name="job_title"),
             models.Index(
+                fields=["owner"],
+                name="job_in_work",
+                condition=Q(status__in=["created", *ACTIVE]),
+            ),
+            models.Index(
                 fields=["created_at"],
                 name="job_waits_for_source",
                 condition=Q(status="created"),

@@ -15,7 +15,7 @@ from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods
 
-from apps.jobs import ledger, storage
+from apps.jobs import ledger, limits, storage
 from apps.jobs.forms import ENGINES, MODES, NewJobForm, licence_of, too_large
 from apps.jobs.models import Job
 from apps.jobs.names import source_extension, title_of
@@ -79,6 +79,7 @@ def _receive(request: AuthenticatedRequest) -> HttpResponse:
     if not form.is_valid():
         return _page(request, form, status=422)
     job = form.job(request.user)
+    limits.count(limits.CREATION, request.user.pk)
     _begin(job, form.film(), form.depth_video())
     return SeeOther(job.get_absolute_url())
 
@@ -86,7 +87,7 @@ def _receive(request: AuthenticatedRequest) -> HttpResponse:
 def _begin(job: Job, film: Path, depth: Path | None) -> None:
     # The row comes first: a crash leaves a job that its owner sees and can cancel, not
     # a film in the store that nobody knows of.
-    job.save(force_insert=True)
+    ledger.create(job)
     try:
         storage.source().put(job.source_key, film)
         if depth is not None and job.depth_key is not None:
@@ -127,5 +128,6 @@ def _page(
         ],
         "max_bytes": settings.MAX_SOURCE_BYTES,
         "max_hours": settings.MAX_SOURCE_SECONDS / 3600,
+        "quota": ledger.quota_of(request.user),
     }
     return render(request, "jobs/job_new.html", context, status=status)

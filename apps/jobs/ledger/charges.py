@@ -1,0 +1,24 @@
+"""Which films do not count any more, called inside the caller's transaction."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.utils.timezone import now
+
+from apps.jobs.models import Charge, Segment
+
+
+def give_back(job_id: UUID, *, is_theirs: bool) -> None:
+    """The film does not count: it came to nothing, and its owner could not help it.
+
+    `is_theirs`: they could. Then it counts once it was cut, for conversion costs.
+    """
+    if is_theirs and Segment.objects.filter(job_id=job_id).exists():
+        return
+    Charge.objects.filter(job_id=job_id, returned_at=None).update(returned_at=now())
+
+
+def take_again(job_id: UUID) -> None:
+    """Conversion goes on with a film that was given back."""
+    Charge.objects.filter(job_id=job_id).update(returned_at=None)
