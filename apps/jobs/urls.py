@@ -17,4 +17,17 @@ urlpatterns = [
     path("jobs/<uuid:job_id>/playlist.m3u", views.playlist, name="job-playlist"),
     path("playlist.m3u", views.playlist_of_all, name="playlist"),
     path("films/<str:token>/<str:name>", views.film, name="film"),
+    path("account/api/", views.programs_page, name="programs"),
+    path("account/api/tokens/", views.make_token, name="token-make"),
+    path(
+        "account/api/tokens/<int:token_id>/revoke/",
+        views.revoke_token,
+        name="token-revoke",
+    ),
+    path("account/api/webhooks/", views.add_webhook, name="webhook-add"),
+    path(
+        "account/api/webhooks/<int:webhook_id>/remove/",
+        views.remove_webhook,
+        name="webhook-remove",
+    ),
 ]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from django.urls import reverse
 
-PAGES = ["job-list", "job-new"]
+PAGES = ["job-list", "job-new", "programs"]
 PAGES_OF_A_JOB = ["job", "job-final"]
 
 

@@ -1,7 +1,7 @@
 """What people see of their jobs, and ask of the ledger.
 
 `listing` lists, `jobs` shows, `upload` takes a film, `media` hands one out, `links` and
-`playlists` do so to players without a cookie; `access` says who may see what,
+`playlists` do so to players without a cookie, `programs` lets programs in; `access` says who may see what,
 `progress` puts the ledger's rows into words.
 """
 
@@ -10,19 +10,31 @@ from apps.jobs.views.links import film
 from apps.jobs.views.listing import job_list
 from apps.jobs.views.media import final, source
 from apps.jobs.views.playlists import playlist, playlist_of_all
+from apps.jobs.views.programs import (
+    add_webhook,
+    make_token,
+    programs_page,
+    remove_webhook,
+    revoke_token,
+)
 from apps.jobs.views.upload import new
 
 __all__ = [
+    "add_webhook",
     "cancel",
     "delete",
     "film",
     "final",
     "job",
     "job_list",
+    "make_token",
     "new",
     "playlist",
     "playlist_of_all",
+    "programs_page",
     "progress",
+    "remove_webhook",
     "retry",
+    "revoke_token",
     "source",
 ]
