@@ -34,6 +34,9 @@ SECURE_PROXY_SSL_HEADER = (
 SECURE_HSTS_SECONDS = 31_536_000 if env.django_secure else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = env.django_secure
 SESSION_COOKIE_HTTPONLY = True
+if env.django_secure:
+    # The prefix: neither a page over HTTP nor another host of the domain can plant them.
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 TRUSTED_PROXIES = env.trusted_proxies
 X_FRAME_OPTIONS = "DENY"
 
@@ -52,6 +55,7 @@ INSTALLED_APPS = [
     "apps.pipeline",
 ]
 MIDDLEWARE = [
+    "apps.jobs.middleware.security_headers",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -62,7 +66,6 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
-    "apps.jobs.middleware.content_security_policy",
 ]
 ROOT_URLCONF = "stereospot.urls"
 WSGI_APPLICATION = "stereospot.wsgi.application"

@@ -1,4 +1,7 @@
-"""What a browser may load: our own files, and films from the store's own address."""
+"""What a browser may do with our pages: load our own files, and films from the store.
+
+On every response, also those that other middleware makes: files, redirects, errors.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,24 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 
 HEADER = "Content-Security-Policy"
+_OURS = ("autoplay", "fullscreen", "picture-in-picture", "screen-wake-lock")
+_NOBODY = (
+    "accelerometer",
+    "camera",
+    "display-capture",
+    "geolocation",
+    "gyroscope",
+    "magnetometer",
+    "microphone",
+    "midi",
+    "payment",
+    "usb",
+)
+# A headset tells where it is: without that there is no film in it.
+PERMISSIONS = ", ".join(
+    [f"{name}=(self)" for name in (*_OURS, "xr-spatial-tracking")]
+    + [f"{name}=()" for name in _NOBODY]
+)
 
 
 def policy(*, media: str = "") -> str:
@@ -25,12 +46,15 @@ def policy(*, media: str = "") -> str:
     return "; ".join(f"{name} {sources}" for name, sources in rules.items())
 
 
-def content_security_policy(
+def security_headers(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         response.headers.setdefault(HEADER, policy())
+        response.headers.setdefault("Permissions-Policy", PERMISSIONS)
+        # No other site's page embeds what it could not read.
+        response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         return response
 
     return middleware
