@@ -5,9 +5,10 @@ from __future__ import annotations
 from django.conf import settings
 from ninja import Router
 
+from apps.jobs import ledger
 from apps.jobs.api.access import TokenRequest
 from apps.jobs.api.problems import answers
-from apps.jobs.api.shapes import EngineOffer, Limits, ModeOffer, Offers
+from apps.jobs.api.shapes import EngineOffer, Limits, ModeOffer, Offers, OwnQuota
 from apps.jobs.forms import ENGINES, MODES
 from apps.jobs.models import ENGINE_CHOICES, MODE_CHOICES
 from contract.modes import Engine, StereoMode
@@ -17,7 +18,8 @@ router = Router(tags=["Offers"])
 
 @router.get("/offers", response=answers(200, Offers))
 def show_offers(request: TokenRequest) -> Offers:
-    """Modes, engines and limits."""
+    """Modes, engines, limits, and what you have left."""
+    quota = ledger.quota_of(request.auth)
     return Offers(
         modes=[
             ModeOffer(id=StereoMode(id_), name=name, about=MODES[StereoMode(id_)])
@@ -35,5 +37,12 @@ def show_offers(request: TokenRequest) -> Offers:
         limits=Limits(
             source_bytes=settings.MAX_SOURCE_BYTES,
             source_seconds=settings.MAX_SOURCE_SECONDS,
+        ),
+        quota=OwnQuota(
+            films_at_once=quota.films_at_once,
+            films=quota.films,
+            minutes_a_month=quota.minutes_a_month,
+            minutes_left=quota.minutes_left,
+            renewed_at=quota.renewed_at,
         ),
     )

@@ -13,9 +13,10 @@ from uuid import UUID
 from pydantic import Field, StringConstraints
 
 from apps.jobs.models import Job
+from apps.jobs.subscribing import LONGEST
 from contract.errors import ErrorCode
 from contract.modes import Engine, Payload, StereoMode, StereoSettings, WeightsLicence
-from contract.notices import Failure
+from contract.notices import Announcement, Failure
 
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
 """PostgreSQL has no text with a null character in it."""
@@ -154,12 +155,62 @@ class Limits(Payload):
     """Longest film that is accepted."""
 
 
+class OwnQuota(Payload):
+    """What you may have converted; null: without a limit."""
+
+    films_at_once: int | None
+    films: int
+    """In work now."""
+    minutes_a_month: int | None
+    minutes_left: float | None
+    renewed_at: datetime
+
+
 class Offers(Payload):
     """What may be asked for here."""
 
     modes: list[ModeOffer]
     engines: list[EngineOffer]
     limits: Limits
+    quota: OwnQuota
+
+
+class NewWebhook(Payload):
+    url: Annotated[Text, StringConstraints(min_length=1, max_length=LONGEST)]
+
+
+class Webhook(Payload):
+    """An address that is told when one of your jobs is over."""
+
+    id: int
+    url: str
+    failing_since: datetime | None
+    stopped_at: datetime | None
+    """Nothing more is told: it failed for days, or said that it is gone."""
+
+
+class MadeWebhook(Webhook):
+    secret: str
+    """Verifies signatures. It is said this once."""
+
+
+class Delivery(Payload):
+    """One notice, and what came of telling it."""
+
+    id: str
+    """The header `webhook-id`, the same each time."""
+    body: Announcement
+    state: str
+    """`told`, `due` or `given up`."""
+    attempts: int
+    answer: str
+    due_at: datetime | None
+    """When it is tried next."""
+
+
+class WebhookDetail(Webhook):
+    deliveries: list[Delivery]
+    """The newest twenty of the last thirty days."""
 
 
 def _facts(job: Job) -> dict[str, object]:

@@ -12,7 +12,7 @@ from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 from ninja.operation import Operation
 
-from apps.jobs.api import jobs, offers
+from apps.jobs.api import jobs, offers, webhooks
 from apps.jobs.api.access import PersonalToken
 from apps.jobs.api.problems import CONTENT_TYPE, handle, problem
 from contract.errors import ErrorCode
@@ -52,6 +52,7 @@ api = Api(
 handle(api)
 api.add_router("/jobs", jobs.router)
 api.add_router("", offers.router)
+api.add_router("/webhooks", webhooks.router)
 
 
 def patterns() -> list[URLPattern]:

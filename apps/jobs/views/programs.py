@@ -5,8 +5,6 @@ What is secret is shown once, in the answer to the request that made it.
 
 from __future__ import annotations
 
-import secrets
-
 from django.contrib import messages as notices
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
@@ -14,18 +12,16 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from apps.jobs import ledger, tokens
-from apps.jobs.models import ApiToken, Notice, Subscription
+from apps.jobs import ledger, subscribing, tokens
+from apps.jobs.models import ApiToken, Notice
 from apps.jobs.program_forms import TokenForm, WebhookForm
 from apps.jobs.views.access import AuthenticatedRequest, SeeOther
 from apps.pipeline.channels import webhook
-from contract.notices import NoticeKind
+from contract.errors import StereoSpotError
 
 MOST_TOKENS = 50
-MOST_WEBHOOKS = 10
 SHOWN = 20
 """Newest notices of the log."""
-WEBHOOK = Subscription.Channel.WEBHOOK
 
 
 @require_safe
@@ -60,21 +56,12 @@ def revoke_token(request: AuthenticatedRequest, token_id: int) -> HttpResponse:
 @login_required
 def add_webhook(request: AuthenticatedRequest) -> HttpResponse:
     form = WebhookForm(request.POST)
-    mine = Subscription.objects.filter(owner=request.user, channel=WEBHOOK)
-    if mine.count() >= MOST_WEBHOOKS:
-        form.add_error(
-            None, f"{MOST_WEBHOOKS} webhooks are the most: remove one first."
-        )
     if not form.is_valid():
         return _page(request, webhook_form=form, status=422)
-    made, is_new = Subscription.objects.get_or_create(
-        owner=request.user,
-        channel=WEBHOOK,
-        target=form.cleaned_data["url"],
-        defaults={"kinds": list(NoticeKind), "details": {"salt": secrets.token_hex()}},
-    )
-    if not is_new:
-        form.add_error("url", "This address is told already.")
+    try:
+        made = subscribing.add_webhook(request.user, form.cleaned_data["url"])
+    except StereoSpotError as error:
+        form.add_error("url", error.message)
         return _page(request, webhook_form=form, status=422)
     return _page(request, secret=webhook.secret(made), what="The secret of the webhook")
 
@@ -82,9 +69,7 @@ def add_webhook(request: AuthenticatedRequest) -> HttpResponse:
 @require_POST
 @login_required
 def remove_webhook(request: AuthenticatedRequest, webhook_id: int) -> HttpResponse:
-    mine = get_object_or_404(
-        Subscription, pk=webhook_id, owner=request.user, channel=WEBHOOK
-    )
+    mine = get_object_or_404(subscribing.webhooks_of(request.user), pk=webhook_id)
     ledger.unsubscribe(mine.pk)
     notices.success(request, f"{mine.target} is told nothing any more.")
     return SeeOther(reverse("programs"))
@@ -99,7 +84,7 @@ def _page(
     what: str = "",
     status: int = 200,
 ) -> HttpResponse:
-    webhooks = Subscription.objects.filter(owner=request.user, channel=WEBHOOK)
+    webhooks = subscribing.webhooks_of(request.user)
     log = Notice.objects.filter(subscription__in=webhooks)
     context = {
         "tokens": ApiToken.objects.filter(owner=request.user),

@@ -56,6 +56,10 @@ def secret(subscription: Subscription) -> str:
     return f"whsec_{base64.b64encode(key).decode()}"
 
 
+def message_id(notice: Notice) -> str:
+    return f"msg_{notice.pk.hex}"
+
+
 def _keys(subscription: Subscription) -> list[bytes]:
     """The present one first, then those of keys that the site had before."""
     value = f"{subscription.pk}:{subscription.details['salt']}"
@@ -66,7 +70,7 @@ def _keys(subscription: Subscription) -> list[bytes]:
 
 
 def _signed(notice: Notice, body: bytes, at: int) -> dict[str, str]:
-    name = f"msg_{notice.pk.hex}"
+    name = message_id(notice)
     content = f"{name}.{at}.".encode() + body
     signatures = (
         hmac.new(key, content, hashlib.sha256).digest()
