@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ class Request:
     settings: StereoSettings
     depth: Path | None = None
     """A depth video in place of the engine's own estimate."""
+    title: str = ""
+    """Empty: by the source's name."""
 
     @classmethod
     def checked(
@@ -49,6 +52,7 @@ class Request:
         convergence: float,
         depth: Path | None = None,
         reference: bool = False,
+        title: str = "",
     ) -> Request:
         """Raises `RefusedError`."""
         try:
@@ -75,6 +79,7 @@ class Request:
             chosen,
             stereo,
             depth and depth.resolve(),
+            title,
         )
 
     @property
@@ -104,39 +109,72 @@ def begin(request: Request) -> Job:
     return job
 
 
-def deliver(job: Job, request: Request) -> Path:
-    """Put the final where it was asked for, whole or not at all; its path."""
+def delivered(job: Job, request: Request) -> Path:
+    """The final of a job that is over, where it was asked for; its path.
+
+    Whole or not at all, and left alone where it is already. Raises `RefusedError` when
+    there is none, with the reason, and `StereoSpotError`.
+    """
+    if job.status != Job.Status.COMPLETED:
+        reason = job.error_message or f"It was {job.get_status_display().lower()}."
+        code = f" [{job.error_code}]" if job.error_code else ""
+        raise RefusedError(f"{request.source.name}: {reason}{code}")
     target = request.target
     if target.is_dir():
         target = target / download_name(job)
+    # Its streams decide the container: another name would make players stumble.
     wanted = f".{job.final_extension}"
-    if target.suffix.lower() != wanted:
-        # Its streams decide the container: another name would make players stumble.
-        target = target.with_suffix(wanted)
-        if target.exists():
+    is_named_so = target.suffix.lower() == wanted
+    renamed = target if is_named_so else target.with_suffix(wanted)
+    with storage.translated(), storage.result().local(job.final_key) as final:
+        if _is_copy(renamed, final):
+            return renamed
+        if not is_named_so and renamed.exists():
             raise RefusedError(
-                f"This film's sound and subtitles need a {wanted} file, and {target} "
+                f"This film's sound and subtitles need a {wanted} file, and {renamed} "
                 f"exists already: name a {wanted} target."
             )
-    with storage.translated(), storage.result().local(job.final_key) as final:
-        part = target.with_name(f".{target.name}.part")
-        try:
-            shutil.copyfile(final, part)
-            part.replace(target)
-        except OSError as error:
-            raise RefusedError(
-                f"{target} could not be written ({error.strerror}). The film is "
-                "converted: make room or name another target, and run this again."
-            ) from error
-        finally:
-            part.unlink(missing_ok=True)
-    return target
+        _copy(final, renamed)
+    ledger.note_delivered(job.pk, str(renamed))
+    return renamed
+
+
+def was_delivered(request: Request) -> bool:
+    """Whether an earlier run has put this film's final where it was asked for."""
+    jobs = Job.objects.filter(fingerprint=request.fingerprint)
+    return jobs.filter(status=Job.Status.COMPLETED, events__kind="delivered").exists()
+
+
+def _is_copy(target: Path, final: Path) -> bool:
+    """Whether the target is what `_copy` made of the final, as far as their facts tell."""
+    try:
+        there = target.stat()
+    except OSError:
+        return False
+    made = final.stat()
+    return (there.st_size, there.st_mtime_ns) == (made.st_size, made.st_mtime_ns)
+
+
+def _copy(final: Path, target: Path) -> None:
+    part = target.with_name(f".{target.name}.part")
+    try:
+        shutil.copyfile(final, part)
+        made = final.stat()
+        os.utime(part, ns=(made.st_atime_ns, made.st_mtime_ns))
+        part.replace(target)
+    except OSError as error:
+        raise RefusedError(
+            f"{target} could not be written ({error.strerror}). The film is "
+            "converted: make room or name another target, and run this again."
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _new(request: Request) -> Job:
     job = Job(
         owner=administrator(),
-        title=title_of(request.source.name),
+        title=request.title or title_of(request.source.name),
         mode=request.mode,
         engine=request.engine,
         max_disparity=request.settings.max_disparity,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 import re
 from pathlib import PurePath
 
@@ -23,6 +24,35 @@ _UNSAFE = re.compile(
 )
 _MOST_BYTES = 255
 """Of a file name, on every common file system."""
+_CALLED_OTHERWISE = frozenset(
+    [
+        ".avi",
+        ".flv",
+        ".m2ts",
+        ".m2v",
+        ".mkv",
+        ".mts",
+        ".mxf",
+        ".ogv",
+        ".ts",
+        ".vob",
+        ".webm",
+        ".wmv",
+    ]
+)
+"""Endings of films that systems' tables of types lack, or take for something else."""
+
+
+def is_video_name(name: str) -> bool:
+    """Whether a file of this name is likely to be a film; its content decides later."""
+    kind, _ = mimetypes.guess_type(name, strict=False)
+    ending = PurePath(name).suffix.lower()
+    return ending in _CALLED_OTHERWISE or (kind or "").startswith("video/")
+
+
+def is_download_name(name: str) -> bool:
+    """Whether `download_name` gives such names, one of our own films having it."""
+    return PurePath(name).stem.endswith(tuple(f"_{end}" for end in _LAYOUTS.values()))
 
 
 def download_name(job: Job) -> str:

@@ -29,6 +29,7 @@ _EVENTS = {
     "retried": "Retried",
     "recut": "Cut again from the start",
     "dead-letter": "The queue gave up a message",
+    "delivered": "Copied to a file of this machine",
 }
 
 
