@@ -26,6 +26,8 @@ class ErrorCode(StrEnum):
     UNSUPPORTED_VIDEO = "unsupported-video"
     TOO_LARGE = "too-large"
     SOURCE_MISSING = "source-missing"
+    UPLOAD_INCOMPLETE = "upload-incomplete"
+    UPLOAD_OVER = "upload-over"
     OBJECT_MISSING = "object-missing"
     DISK_FULL = "disk-full"
     OUT_OF_MEMORY = "out-of-memory"
@@ -68,6 +70,8 @@ _BLAME = {
     ErrorCode.UNSUPPORTED_VIDEO: Blame.USER,
     ErrorCode.TOO_LARGE: Blame.USER,
     ErrorCode.SOURCE_MISSING: Blame.USER,
+    ErrorCode.UPLOAD_INCOMPLETE: Blame.USER,
+    ErrorCode.UPLOAD_OVER: Blame.USER,
     ErrorCode.DEPTH_UNUSABLE: Blame.USER,
     ErrorCode.TOO_MANY_FILMS: Blame.USER,
     ErrorCode.MINUTES_USED_UP: Blame.USER,

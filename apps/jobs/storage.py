@@ -52,7 +52,7 @@ class Disk(FileSystemStorage):
 
     def put(self, key: str, path: Path) -> None:
         """Move the file at `path` to `key`."""
-        target = self._place(key)
+        target = self.place(key)
         path.chmod(0o600)
         try:
             path.replace(target)
@@ -66,7 +66,7 @@ class Disk(FileSystemStorage):
 
     def adopt(self, key: str, path: Path) -> None:
         """Let `key` mean the file at `path`, which stays where it is."""
-        target = self._place(key)
+        target = self.place(key)
         target.unlink(missing_ok=True)
         target.symlink_to(path.resolve())
 
@@ -83,7 +83,7 @@ class Disk(FileSystemStorage):
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self.path(prefix))
 
-    def _place(self, key: str) -> Path:
+    def place(self, key: str) -> Path:
         """The path of `key`, below folders that only we may enter."""
         target = Path(self.path(key))
         root = Path(self.location)

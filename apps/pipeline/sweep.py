@@ -23,7 +23,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.timezone import now
 
 from apps.jobs import ledger, limits, storage
-from apps.jobs.models import Job, Notice, Segment
+from apps.jobs.models import Job, Notice, Segment, Upload
 from apps.pipeline import cloudwatch, dead_letters, messages
 from stereospot.celery import app
 from workers.batches import publish_batch
@@ -39,7 +39,7 @@ PATIENCE = timedelta(minutes=5)
 ARRIVAL = timedelta(minutes=5)
 """How long after its job's row a source may still be on its way into the store."""
 UPLOAD = timedelta(days=1)
-"""How long a person has for bringing the source."""
+"""How long a person may let an upload rest before it is given up."""
 
 Row = TypeVar("Row")
 
@@ -219,7 +219,8 @@ def _arrived_sources() -> int:
     """Jobs whose source is there, but whoever brought it died before it said so."""
 
     def start(job: Job) -> bool:
-        if storage.size(storage.source(), job.source_key) is None:
+        brought = [job.source_key, *([job.depth_key] if job.depth_key else [])]
+        if any(storage.size(storage.source(), key) is None for key in brought):
             return False
         started = ledger.start(job.pk)
         if started:
@@ -227,16 +228,16 @@ def _arrived_sources() -> int:
         return started
 
     created = Job.objects.filter(
-        status=Job.Status.CREATED,
-        created_at__range=(now() - UPLOAD, now() - ARRIVAL),
+        status=Job.Status.CREATED, created_at__lt=now() - ARRIVAL
     )
     # At random: of more than a batch each has its turn.
     return _each(created.order_by("?")[:BATCH], start)
 
 
 def _abandoned_jobs() -> int:
+    coming = Upload.objects.filter(job=OuterRef("pk"), touched_at__gte=now() - UPLOAD)
     created = Job.objects.filter(
-        status=Job.Status.CREATED, created_at__lt=now() - UPLOAD
+        ~Exists(coming), status=Job.Status.CREATED, created_at__lt=now() - UPLOAD
     )
     return _each(created[:BATCH], lambda job: ledger.abandon(job.pk))
 

@@ -56,6 +56,7 @@ from apps.jobs.ledger.upkeep import (
     note_tidying,
     reassemble_when_done,
 )
+from apps.jobs.ledger.uploads import delete_waiting, note_arrived
 
 __all__ = [
     "DELIVERY",
@@ -74,6 +75,7 @@ __all__ = [
     "close_invocation",
     "create",
     "delete",
+    "delete_waiting",
     "expire_segment",
     "expire_stage",
     "fail_segment",
@@ -84,6 +86,7 @@ __all__ = [
     "forget_notices",
     "is_alive",
     "note_accepted",
+    "note_arrived",
     "note_delivered",
     "note_over",
     "note_sent",

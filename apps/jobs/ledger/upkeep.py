@@ -63,6 +63,8 @@ def abandon(job_id: UUID) -> bool:
     if job is None or job.status != Job.Status.CREATED:
         return False
     rows.fail_job(job_id, ErrorCode.SOURCE_MISSING, NEVER_CAME)
+    # Of what did come nobody can make use.
+    Job.objects.filter(pk=job_id).update(tidy_at=now() + DELIVERY)
     return True
 
 

@@ -17,6 +17,7 @@ from apps.jobs.models.job import (
 from apps.jobs.models.notice import Notice, Subscription
 from apps.jobs.models.rate import Rate
 from apps.jobs.models.segment import Segment
+from apps.jobs.models.upload import Upload
 
 __all__ = [
     "ACTIVE",
@@ -37,4 +38,5 @@ __all__ = [
     "Rate",
     "Segment",
     "Subscription",
+    "Upload",
 ]

@@ -82,6 +82,8 @@ class Job(models.Model):
     """Of the depth video that came with the film; empty: the engine estimates depth."""
     fingerprint = models.CharField(max_length=64, blank=True)
     """Of a local source file and the settings: the same command goes on with the same job."""
+    request_id = models.UUIDField(null=True, editable=False)
+    """What a page or program calls its request: the same one twice is one job."""
 
     status = models.CharField(max_length=24, choices=Status, default=Status.CREATED)
     attempt = models.PositiveIntegerField(default=0)
@@ -152,6 +154,9 @@ class Job(models.Model):
             ),
         )
         constraints = (
+            models.UniqueConstraint(
+                fields=["owner", "request_id"], name="job_one_of_a_request"
+            ),
             models.CheckConstraint(
                 name="job_status_known", condition=Q(status__in=STATUSES)
             ),
@@ -184,7 +189,9 @@ class Job(models.Model):
             ),
             models.CheckConstraint(
                 name="job_tidied_only_when_over_for_good",
-                condition=Q(tidy_at=None) | Q(status__in=TIDIED),
+                condition=Q(tidy_at=None)
+                | Q(status__in=TIDIED)
+                | Q(status="failed", started_at=None),
             ),
             models.CheckConstraint(
                 name="job_cut_before_converted",

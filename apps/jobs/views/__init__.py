@@ -1,14 +1,21 @@
 """What people see of their jobs, and ask of the ledger.
 
-`listing` lists, `jobs` shows, `upload` takes a film, `media` hands one out, `links` and
-`playlists` do so to players without a cookie, `programs` lets programs in; `access` says who may see what,
-`progress` puts the ledger's rows into words.
+`listing` lists, `jobs` shows, `upload` and `parts` take a film, `media` hands one out,
+`links` and `playlists` do so to players without a cookie, `programs` lets programs in;
+`access` says who may see what, `progress` puts the ledger's rows into words.
 """
 
 from apps.jobs.views.jobs import cancel, delete, job, progress, retry
 from apps.jobs.views.links import film
 from apps.jobs.views.listing import job_list
 from apps.jobs.views.media import final, source
+from apps.jobs.views.parts import (
+    abandon,
+    complete,
+    sign_part,
+    upload_part,
+    upload_state,
+)
 from apps.jobs.views.playlists import playlist, playlist_of_all
 from apps.jobs.views.programs import (
     add_webhook,
@@ -20,8 +27,10 @@ from apps.jobs.views.programs import (
 from apps.jobs.views.upload import new
 
 __all__ = [
+    "abandon",
     "add_webhook",
     "cancel",
+    "complete",
     "delete",
     "film",
     "final",
@@ -36,5 +45,8 @@ __all__ = [
     "remove_webhook",
     "retry",
     "revoke_token",
+    "sign_part",
     "source",
+    "upload_part",
+    "upload_state",
 ]
