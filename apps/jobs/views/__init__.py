@@ -1,8 +1,9 @@
 """What people see of their jobs, and ask of the ledger.
 
-`listing` lists, `jobs` shows, `upload` and `parts` take a film, `media` hands one out,
-`links` and `playlists` do so to players without a cookie, `programs` lets programs in;
-`access` says who may see what, `progress` puts the ledger's rows into words.
+`listing` lists, `jobs` shows, `previews` shows a frame before `upload` and `parts` take
+the film, `media` hands one out, `links` and `playlists` do so to players without a
+cookie, `programs` lets programs in; `access` says who may see what, `progress` puts the
+ledger's rows into words.
 """
 
 from apps.jobs.views.jobs import cancel, delete, job, progress, retry
@@ -17,6 +18,7 @@ from apps.jobs.views.parts import (
     upload_state,
 )
 from apps.jobs.views.playlists import playlist, playlist_of_all
+from apps.jobs.views.previews import preview
 from apps.jobs.views.programs import (
     add_webhook,
     make_token,
@@ -40,6 +42,7 @@ __all__ = [
     "new",
     "playlist",
     "playlist_of_all",
+    "preview",
     "programs_page",
     "progress",
     "remove_webhook",

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods
 
 from apps.jobs import ledger, limits, storage
 from apps.jobs.forms import ENGINES, MODES, NewJobForm, licence_of, too_large
+from apps.jobs.middleware import HEADER, policy
 from apps.jobs.models import Job
 from apps.jobs.names import source_extension, title_of
 from apps.jobs.sending import after_commit
@@ -130,4 +131,7 @@ def _page(
         "max_hours": settings.MAX_SOURCE_SECONDS / 3600,
         "quota": ledger.quota_of(request.user),
     }
-    return render(request, "jobs/job_new.html", context, status=status)
+    response = render(request, "jobs/job_new.html", context, status=status)
+    # The preview looks at the person's own file before it is uploaded.
+    response[HEADER] = policy(media="blob:")
+    return response

@@ -131,7 +131,7 @@ def _film(container: InputContainer, frames: list[VideoFrame]) -> Film:
         codec=codec_name(stream),
         width=frame.width,
         height=frame.height,
-        rotation=_clockwise(frame),
+        rotation=clockwise(frame),
         sample_aspect_ratio=_ratio(stream.sample_aspect_ratio) or (1, 1),
         pixel_format=frame.format.name,
         bit_depth=max(component.bits for component in frame.format.components),
@@ -166,7 +166,7 @@ def _ratio(value: Fraction | None) -> Ratio | None:
     return value.numerator, value.denominator
 
 
-def _clockwise(frame: VideoFrame) -> Literal[0, 90, 180, 270]:
+def clockwise(frame: VideoFrame) -> Literal[0, 90, 180, 270]:
     # libavutil counts the turn of its display matrix counter-clockwise.
     turn = -frame.rotation if isfinite(frame.rotation) else 0
     return cast(Literal[0, 90, 180, 270], round(turn / 90) % 4 * 90)

@@ -53,6 +53,7 @@ function chosen() {
     complain(sentence("The file is empty: choose another one."));
     file.value = "";
   }
+  form.dispatchEvent(new CustomEvent("film:chosen", { detail: file.files[0] ?? null }));
 }
 
 function show(loaded, total, begun) {
