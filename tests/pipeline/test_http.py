@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,16 +13,19 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.urls import reverse
+from django.utils.timezone import now
 from pydantic import SecretStr
 
 from apps.jobs import ledger, storage
 from apps.jobs.models import Invocation, Job
-from apps.pipeline.backends import PausedError, SegmentClaim, direct, remote
+from apps.pipeline import invocations
+from apps.pipeline.backends import PausedError, SegmentClaim, calls, direct, remote
 from apps.pipeline.backends.http import Http
 from apps.pipeline.leases import LeaseLostError
 from contract.errors import ErrorCode, StereoSpotError
+from contract.invocation import State
 from stereospot.embedded import free_port
-from tests.pipeline.server import OK, Scripted, failed, serving
+from tests.pipeline.server import OK, Scripted, failed, self_signed, serving
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -28,11 +33,13 @@ NOBODY_STOPS_IT: Any = SimpleNamespace(check=lambda: None)
 
 
 @pytest.fixture(autouse=True)
-def hurry(monkeypatch) -> None:
+def hurry(monkeypatch, settings) -> None:
+    monkeypatch.setattr(calls, "TICK", 0.01)
     monkeypatch.setattr(remote, "TICK", 0.01)
     monkeypatch.setattr(remote, "TURN_SECONDS", 0.02)
-    monkeypatch.setattr(remote, "PATIENCE", 0.3)
+    settings.INVOCATION_PATIENCE_SECONDS = 2
     monkeypatch.setattr(direct, "AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(direct, "LOOKS", (0.05, 0.05))
 
 
 @pytest.fixture(autouse=True)
@@ -62,6 +69,24 @@ def claim(job: Job) -> SegmentClaim:
 
 def convert(server: Scripted, claim: SegmentClaim, lease: Any = NOBODY_STOPS_IT) -> Any:
     return Http(server.url, SecretStr("hunter2")).convert(claim, lease)
+
+
+def told(server: Scripted) -> list[str]:
+    """What the server was asked beside its work."""
+    return [enquiry.task for enquiry in server.enquiries]
+
+
+def lose(server: Scripted, claim: SegmentClaim, lose_it: Callable[[], object]) -> None:
+    """The segment is taken away while the server has it."""
+    server.script.append("hang")
+
+    def check() -> None:
+        if server.asked:
+            lose_it()
+            raise LeaseLostError
+
+    with pytest.raises(LeaseLostError):
+        convert(server, claim, SimpleNamespace(check=check))
 
 
 def refused(server: Scripted, claim: SegmentClaim) -> StereoSpotError:
@@ -188,6 +213,118 @@ def test_whoever_loses_the_lease_hangs_up(server, claim):
     assert server.left.wait(10)
 
 
+@pytest.mark.parametrize("stop", [ledger.cancel, ledger.delete, ledger.recut])
+def test_what_nobody_wants_any_more_is_withdrawn_at_once(server, claim, job, stop):
+    lose(server, claim, lambda: stop(job.pk))
+
+    assert server.left.wait(10)
+    assert told(server)[-1] == "cancel"
+    assert server.enquiries[-1].output_uri == server.asked[0].output_uri
+    assert [i.outcome for i in Invocation.objects.all()] == ["lost"]
+
+
+def test_what_another_worker_goes_on_with_is_not_withdrawn(server, claim, job):
+    def expire() -> None:
+        job.segments.filter(index=1).update(lease_expires_at=now())
+        assert ledger.expire_segment(job.pk, 1)
+
+    lose(server, claim, expire)
+
+    assert "cancel" not in told(server)
+    assert convert(server, SegmentClaim(ledger.claim_segment(job.pk, 1))) == OK
+    assert len({asked.digest for asked in server.asked}) == 1
+    assert [i.outcome for i in Invocation.objects.all()] == ["ok"]
+
+
+def test_what_a_worker_cannot_withdraw_the_sweep_does(
+    server, claim, job, settings, monkeypatch
+):
+    server.state = 503
+    lose(server, claim, lambda: ledger.cancel(job.pk))
+    assert Invocation.objects.get().answered_at is None
+    monkeypatch.setattr(invocations, "backend", lambda: Http(server.url, None))
+
+    assert invocations.withdraw_unwanted() == 0
+    server.state = State.CONVERTING
+    assert invocations.withdraw_unwanted() == 1
+
+    assert Invocation.objects.get().outcome == "lost"
+    assert invocations.withdraw_unwanted() == 0
+
+
+def test_the_page_says_converting_when_the_server_does(
+    server, claim, job, client, alice
+):
+    def sentence() -> str:
+        return client.get(reverse("job", args=[job.pk])).text
+
+    def check() -> None:
+        if server.state is State.CONVERTING:
+            if not Invocation.objects.filter(is_waiting=True).exists():
+                raise LeaseLostError
+        elif told(server).count("look") > 1:
+            pages.append(sentence())
+            server.state = State.CONVERTING
+
+    pages: list[str] = []
+    client.force_login(alice)
+    server.state = State.WAITING
+    server.script.append("hang")
+    with pytest.raises(LeaseLostError):
+        convert(server, claim, SimpleNamespace(check=check))
+
+    assert "Waiting for a GPU, 1 of 3 segments done." in pages[0]
+    assert "Converting, 1 of 3 segments done." in sentence()
+
+
+def test_a_server_that_cannot_be_asked_how_it_stands_converts_all_the_same(
+    server, claim
+):
+    server.state = 404
+    server.script.append("hang")
+
+    def check() -> None:
+        if told(server).count("look") > 1:
+            raise LeaseLostError
+
+    with pytest.raises(LeaseLostError):
+        convert(server, claim, SimpleNamespace(check=check))
+    assert convert(server, claim) == OK
+
+
+@pytest.mark.parametrize("answers", ["plainly", "with a certificate of its own"])
+def test_a_connection_that_cannot_be_trusted_is_the_operators_to_mend(
+    server, claim, answers, tmp_path
+):
+    port = urlsplit(server.url).port
+    if answers == "plainly":
+        host = f"https://127.0.0.1:{port}"
+        error = refused(Scripted(server.write, url=host), claim)
+    else:
+        with serving(Scripted(server.write), tls=self_signed(tmp_path)) as scripted:
+            error = refused(scripted, claim)
+
+    assert error.code is ErrorCode.MISCONFIGURED
+    assert "certificate" in error.message
+
+
+def test_nobody_who_ends_waits_for_a_call_that_was_given_up():
+    code = """
+import time
+import django
+django.setup()
+from apps.pipeline.backends.calls import attended
+def check(): raise KeyError
+try: attended(lambda: time.sleep(3600), check)
+except KeyError: print("ended")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60
+    )
+
+    assert done.stdout == "ended\n"
+
+
 def test_an_answer_that_takes_too_long_is_waited_for_by_another_task(
     server, claim, settings
 ):
@@ -197,6 +334,9 @@ def test_an_answer_that_takes_too_long_is_waited_for_by_another_task(
     with pytest.raises(PausedError):
         convert(server, claim)
 
+    # Behind however long a queue: the server goes on until somebody comes, or says no.
+    assert "cancel" not in told(server)
+    assert server.asked[0].linger_seconds == settings.INVOCATION_LINGER_SECONDS
     claim.pause(0)
     settings.INVOCATION_WAIT_SECONDS = 100
     again = SegmentClaim(ledger.claim_segment(claim.segment.job_id, 1))

@@ -5,6 +5,7 @@ The endpoint is the stand-in of `tests.sagemaker`, the buckets are moto's.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -15,14 +16,23 @@ from urllib.parse import urlsplit
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from django.urls import reverse
 from django.utils.timezone import now
 from moto.server import ThreadedMotoServer
 
-from apps.jobs import ledger
+from apps.jobs import ledger, storage
 from apps.jobs.models import Invocation, Job, Segment
-from apps.pipeline.backends import PausedError, SegmentClaim, direct, remote, sagemaker
-from apps.pipeline.backends.endpoint import Endpoint
+from apps.pipeline.backends import (
+    PausedError,
+    SegmentClaim,
+    calls,
+    direct,
+    remote,
+    sagemaker,
+)
+from apps.pipeline.backends.calls import AwayError
+from apps.pipeline.backends.endpoint import Endpoint, State
 from apps.pipeline.leases import LeaseLostError
 from apps.pipeline.tidy import tidy
 from contract.errors import ErrorCode, StereoSpotError
@@ -80,12 +90,14 @@ def endpoint(container, s3, monkeypatch) -> Iterator[StandIn]:
 
 
 @pytest.fixture(autouse=True)
-def hurry(monkeypatch) -> None:
+def hurry(monkeypatch, settings) -> None:
     monkeypatch.setattr(sagemaker, "POLL_SECONDS", (0.02, 0.05))
+    monkeypatch.setattr(calls, "TICK", 0.01)
     monkeypatch.setattr(remote, "TICK", 0.01)
     monkeypatch.setattr(remote, "TURN_SECONDS", 0.02)
-    monkeypatch.setattr(remote, "PATIENCE", 0.4)
+    settings.INVOCATION_PATIENCE_SECONDS = 2
     monkeypatch.setattr(direct, "AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(direct, "LOOKS", (0.05, 0.05))
 
 
 @pytest.fixture(autouse=True)
@@ -149,6 +161,11 @@ def is_sent() -> bool:
     return Invocation.objects.exclude(success_uri="").exists()
 
 
+def is_waiting(index: int) -> bool:
+    """What people are told of the segment's invocation."""
+    return Invocation.objects.get(segment_index=index).is_waiting
+
+
 def expire(invocation: Invocation) -> None:
     Invocation.objects.filter(pk=invocation.pk).update(expires_at=now())
 
@@ -176,6 +193,7 @@ def test_the_endpoint_is_told_by_an_object_what_to_do_and_for_how_long(
         input_uri=f"s3://sources/{segment.source_key}",
         output_uri=f"s3://results/{segment.stereo_key}",
         attempt=1,
+        linger_seconds=settings.INVOCATION_LINGER_SECONDS,
     )
     [row] = Invocation.objects.all()
     assert (row.outcome, row.success_uri) == ("ok", sent["OutputLocation"])
@@ -393,6 +411,104 @@ def test_while_the_endpoint_starts_the_page_says_what_is_waited_for(
     with pytest.raises(LeaseLostError):
         convert(again, until(lambda: Invocation.objects.filter(is_waiting=False)))
     assert "Converting, 1 of 3 segments done." in client.get(url).text
+
+
+def test_what_is_sent_behind_others_waits_for_a_gpu(endpoint, claim, job, monkeypatch):
+    endpoint.orders += ["late", "late"]
+    counted: list[int] = []
+    sent_before = ledger.sent_before
+
+    def counting(invocation: Invocation) -> int:
+        counted.append(invocation.segment_index)
+        return sent_before(invocation)
+
+    monkeypatch.setattr(ledger, "sent_before", counting)
+    with pytest.raises(LeaseLostError):
+        convert(claim, until(lambda: counted and not is_waiting(1)))
+    second = SegmentClaim(ledger.claim_segment(job.pk, 2))
+    with pytest.raises(LeaseLostError):
+        convert(second, until(lambda: counted.count(2) > 2))
+    assert is_waiting(2)
+
+    endpoint.instances = 2
+    with pytest.raises(LeaseLostError):
+        convert(taken_over(second.segment), until(lambda: not is_waiting(2)))
+
+
+@pytest.mark.parametrize("call", ["state", "send"])
+def test_whoever_loses_the_lease_waits_for_no_slow_call(
+    endpoint, claim, monkeypatch, call
+):
+    begun, over = threading.Event(), threading.Event()
+
+    def slow(*args: Any, **wishes: Any) -> Any:
+        begun.set()
+        over.wait(60)
+        raise AwayError
+
+    monkeypatch.setattr(Endpoint, call, slow)
+    endpoint.orders.append("late")
+
+    with pytest.raises(LeaseLostError):
+        convert(claim, until(begun.is_set))
+
+    assert not over.is_set()
+    over.set()
+
+
+def test_many_who_ask_for_the_endpoints_state_do_not_wait_for_one_another(
+    endpoint, monkeypatch
+):
+    remote = Endpoint(ENDPOINT, REGION)
+    begun, over = threading.Event(), threading.Event()
+
+    def slow() -> State:
+        begun.set()
+        over.wait(60)
+        return State("InService", 1)
+
+    monkeypatch.setattr(remote, "_described", slow)
+    first = threading.Thread(target=remote.state)
+    first.start()
+    assert begun.wait(10)
+
+    assert remote.state() == State()
+    over.set()
+    first.join()
+    assert remote.state() == State("InService", 1)
+
+
+def test_who_may_not_read_the_answer_is_told_and_retry_reads_it_later(
+    endpoint, claim, monkeypatch
+):
+    def forbidden(uri: str) -> None:
+        said = {"Error": {"Code": "AccessDenied", "Message": "Access Denied"}}
+        raise ClientError(said, "GetObject")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sagemaker, "fetched", forbidden)
+        error = refused(claim)
+
+    assert error.code is ErrorCode.MISCONFIGURED
+    assert "docs/inference.md" in error.message
+    assert convert(taken_over(claim.segment)) == OK
+    assert len(endpoint.invocations) == 1
+
+
+def test_a_machine_without_credentials_is_the_operators_to_mend(
+    endpoint, claim, monkeypatch
+):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, "/nowhere")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+    with pytest.raises(StereoSpotError) as raised, storage.translated():
+        convert(claim)
+
+    assert raised.value.code is ErrorCode.MISCONFIGURED
+    assert "credentials" in raised.value.message
 
 
 def test_a_role_that_may_not_look_at_the_endpoint_can_send_to_it(endpoint, claim):

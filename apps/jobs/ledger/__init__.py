@@ -11,12 +11,15 @@ message goes out: callers send after the commit, and the sweep sends what they l
 from apps.jobs.ledger.dead_letters import bury, settle, unsettle
 from apps.jobs.ledger.invocations import (
     close_invocation,
+    is_wanted,
     note_accepted,
     note_over,
     note_waiting,
     open_invocation,
     pause_segment,
+    sent_before,
     unattended_invocations,
+    unwanted_invocations,
 )
 from apps.jobs.ledger.notices import (
     claim_notice,
@@ -85,6 +88,7 @@ __all__ = [
     "finish_segment",
     "forget_notices",
     "is_alive",
+    "is_wanted",
     "note_accepted",
     "note_arrived",
     "note_delivered",
@@ -106,9 +110,11 @@ __all__ = [
     "renew_segment",
     "renew_stage",
     "retry",
+    "sent_before",
     "settle",
     "start",
     "unattended_invocations",
     "unsettle",
     "unsubscribe",
+    "unwanted_invocations",
 ]

@@ -11,7 +11,7 @@ from django.utils.timezone import now
 
 from apps.jobs.ledger import rows
 from apps.jobs.ledger.rows import DELIVERY
-from apps.jobs.models import Invocation, Segment
+from apps.jobs.models import Invocation, Job, Segment
 
 LOCK = 0x53_53_49_4E
 """PostgreSQL advisory lock: in the whole system one at a time opens an invocation."""
@@ -49,6 +49,8 @@ def open_invocation(
             "attempt": segment.attempt,
             "inference_id": f"{segment.job_id}-{segment.index}-{segment.attempt}",
             "expires_at": now() + lasting,
+            # Until somebody says that it has begun.
+            "is_waiting": True,
         },
     )
     return opened
@@ -67,6 +69,13 @@ def note_accepted(
     _open(invocation).update(**facts)
     for name, value in facts.items():
         setattr(invocation, name, value)
+
+
+def sent_before(invocation: Invocation) -> int:
+    """How many that were accepted before it have not been answered."""
+    accepted = Invocation.objects.filter(answered_at=None, expires_at__gt=now())
+    others = accepted.filter(backend=invocation.backend).exclude(pk=invocation.pk)
+    return others.filter(sent_at__lt=invocation.sent_at).count()
 
 
 def note_waiting(invocation: Invocation, *, is_waiting: bool) -> None:
@@ -89,6 +98,24 @@ def note_over(invocation: Invocation) -> None:
     It stays open, for whoever takes its segment up again to read the answer.
     """
     _open(invocation).update(expires_at=now(), is_waiting=False)
+
+
+def is_wanted(segment: Segment) -> bool:
+    """Whether somebody will go on with the segment, though not this attempt."""
+    return Segment.objects.filter(
+        pk=segment.pk,
+        status__in=[Segment.Status.PENDING, Segment.Status.RUNNING],
+        job__status=Job.Status.CHUNKED,
+    ).exists()
+
+
+def unwanted_invocations(number: int) -> list[Invocation]:
+    """Some, `number` at most, whose job was stopped or whose film was cut again, and
+    which are answered to nobody else than who asks."""
+    stopped = ~Q(job__status=Job.Status.CHUNKED) | Q(segment=None)
+    asked = Invocation.objects.filter(answered_at=None, success_uri="")
+    unwanted = asked.filter(stopped, expires_at__gt=now())
+    return list(unwanted.order_by("?")[:number])
 
 
 def unattended_invocations(number: int) -> list[Invocation]:

@@ -6,7 +6,7 @@ import time
 from typing import Protocol
 
 from apps.jobs import ledger
-from apps.jobs.models import Segment
+from apps.jobs.models import Invocation, Segment
 from apps.pipeline.leases import Lease
 from contract.invocation import Completed, Conversion
 from contract.modes import Engine, StereoMode
@@ -60,6 +60,13 @@ class Backend(Protocol):
         Asks `lease.check` at least every second, and raises whatever that does;
         `StereoSpotError` when the attempt failed; `PausedError` when nothing failed, but
         nobody has a GPU for it yet.
+        """
+
+    def withdraw(self, invocation: Invocation) -> bool:
+        """Nobody wants its answer: what can be stopped costs nothing more.
+
+        Takes seconds at most; False when the other side could not be told, and is to be
+        told later. Asks and changes nothing of the ledger.
         """
 
 

@@ -1,7 +1,8 @@
 """Invocations that are answered over the connection that asks.
 
 The same invocation sent again waits for the same answer, or is given it at once, so a
-connection that breaks is made again, by this worker or by the next.
+connection that breaks is made again, by this worker or by the next. Until then the other
+side goes on; who gives up for good tells it so.
 """
 
 from __future__ import annotations
@@ -9,15 +10,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from typing import NamedTuple, Protocol
+from functools import partial
+from typing import Protocol
 
 import structlog
 from django.conf import settings
+from pydantic import ValidationError
 
-from apps.jobs import ledger
+from apps.jobs import ledger, storage
 from apps.jobs.models import Invocation
 from apps.pipeline.backends import answers
 from apps.pipeline.backends.base import PausedError, SegmentClaim
+from apps.pipeline.backends.calls import (
+    AwayError,
+    BrokenError,
+    Reply,
+    at_most,
+    attended,
+)
 from apps.pipeline.backends.remote import (
     Patience,
     Wait,
@@ -27,16 +37,20 @@ from apps.pipeline.backends.remote import (
     opened,
     request_for,
     sleep,
+    uri,
     verified,
 )
-from apps.pipeline.leases import Lease
+from apps.pipeline.leases import Lease, LeaseLostError
 from contract.errors import ErrorCode, StereoSpotError
-from contract.invocation import Completed, Failed
+from contract.invocation import Completed, Enquiry, Failed, Standing, State
+from contract.keys import StereoSegmentKey
 
 log = structlog.get_logger(__name__)
 
-BEGUN_SECONDS = 10.0
-"""A request that has lasted so long was accepted: connecting takes less."""
+LOOKS = (1.0, 5.0)
+"""Seconds after which is asked whether the conversion has begun: first, and again."""
+ENQUIRY_SECONDS = 5.0
+"""For the other side to answer what needs no work."""
 AGAIN_SECONDS = 1.0
 """Before a broken connection is made again."""
 MOST_BREAKS = 5
@@ -45,36 +59,25 @@ LONG_SECONDS = 30.0
 """A connection that lasted so long was cut by something between that allows no longer."""
 
 
-class AwayError(Exception):
-    """Nobody is there to ask: nothing was begun, and nothing told."""
+class Line(Protocol):
+    """A way to the other side. Raises `AwayError` and `BrokenError`."""
 
+    def ask(self, body: str, check: Callable[[], None], *, inference_id: str) -> Reply:
+        """Ask and wait, with `check` at least every second, and whatever it raises."""
 
-class BrokenError(Exception):
-    """The connection broke before the answer came; the work may go on without it."""
-
-
-class Reply(NamedTuple):
-    status: int
-    """Of HTTP."""
-    body: str
-
-
-class Send(Protocol):
-    def __call__(
-        self, body: str, check: Callable[[], None], *, inference_id: str
-    ) -> Reply:
-        """Ask and wait, with `check` at least every second.
-
-        Raises `AwayError`, `BrokenError`, and whatever `check` does.
-        """
+    def enquire(self, body: str, *, inference_id: str) -> Reply:
+        """Ask what is answered at once, or never."""
 
 
 class Conversation:
     """One segment, asked for until there is an answer."""
 
-    def __init__(self, claim: SegmentClaim, lease: Lease, backend: str) -> None:
+    def __init__(
+        self, claim: SegmentClaim, lease: Lease, line: Line, *, backend: str
+    ) -> None:
         self._claim = claim
         self._lease = lease
+        self._line = line
         self._wait = Wait(lease)
         self._breaks = 0
         self._invocation = opened(
@@ -84,20 +87,24 @@ class Conversation:
             lasting=timedelta(seconds=settings.INVOCATION_WAIT_SECONDS),
         )
 
-    def hold(self, send: Send) -> Completed:
+    def hold(self) -> Completed:
         """See `Backend.convert`."""
-        body = request_for(self._claim.segment).model_dump_json()
-        answer = self._answer(send, body)
-        with closing(self._invocation, self._lease):
-            done = answers.completed(answer)
-            return verified(self._claim, self._lease, done)
+        request = request_for(self._claim.segment)
+        try:
+            answer = self._answer(request.model_dump_json())
+            with closing(self._invocation, self._lease):
+                done = answers.completed(answer)
+                return verified(self._claim, self._lease, done)
+        except LeaseLostError:
+            self._withdraw_unless_wanted()
+            raise
 
-    def _answer(self, send: Send, body: str) -> Completed | Failed:
+    def _answer(self, body: str) -> Completed | Failed:
         patience = Patience(self._lease)
         while True:
             begun = time.monotonic()
             try:
-                answer = _understood(self._reply(send, body))
+                answer = _understood(self._reply(body))
             except AwayError as away:
                 log.info("nobody there who could convert", reason=str(away))
             except BrokenError as broken:
@@ -111,12 +118,15 @@ class Conversation:
             note_waiting(self._invocation, is_waiting=True)
             patience.wait()
 
-    def _reply(self, send: Send, body: str) -> Reply:
-        begun = time.monotonic()
+    def _reply(self, body: str) -> Reply:
+        first, later = LOOKS
+        look = time.monotonic() + first
 
         def check() -> None:
-            if time.monotonic() - begun > BEGUN_SECONDS:
-                note_waiting(self._invocation, is_waiting=False)
+            nonlocal look
+            if self._invocation.is_waiting and time.monotonic() > look:
+                self._look()
+                look = time.monotonic() + later
             try:
                 self._wait.check()
             except PausedError:
@@ -124,18 +134,76 @@ class Conversation:
                     raise _keeps_breaking() from None
                 raise
 
-        return send(body, check, inference_id=self._invocation.inference_id)
+        inference_id = self._invocation.inference_id
+        return self._line.ask(body, check, inference_id=inference_id)
+
+    def _look(self) -> None:
+        """Whether a GPU has it in hand by now; who cannot say leaves it open."""
+        in_time = at_most(ENQUIRY_SECONDS)
+
+        def check() -> None:
+            self._lease.check()
+            in_time()
+
+        ask = partial(_enquire, self._line, self._invocation, task="look")
+        if attended(partial(_or_unknown, ask), check) is State.CONVERTING:
+            note_waiting(self._invocation, is_waiting=False)
+
+    def _withdraw_unless_wanted(self) -> None:
+        """Not when another worker goes on with the segment: it wants the same answer."""
+        if noted(lambda: ledger.is_wanted(self._claim.segment)):
+            return
+        if withdraw(self._line, self._invocation):
+            self._close_as_lost()
 
     def _count_break(self, lasted: float, reason: str) -> None:
         log.warning("the connection broke", reason=reason, seconds=round(lasted, 1))
         self._breaks = 1 if lasted > LONG_SECONDS else self._breaks + 1
         if self._breaks > MOST_BREAKS:
-            noted(
-                lambda: ledger.close_invocation(
-                    self._invocation, Invocation.Outcome.LOST
-                )
-            )
+            self._close_as_lost()
             raise _keeps_breaking()
+
+    def _close_as_lost(self) -> None:
+        lost = Invocation.Outcome.LOST
+        noted(lambda: ledger.close_invocation(self._invocation, lost))
+
+
+def withdraw(line: Line, invocation: Invocation) -> bool:
+    """See `Backend.withdraw`."""
+    try:
+        ask = partial(_enquire, line, invocation, task="cancel")
+        attended(ask, at_most(ENQUIRY_SECONDS))
+    except (AwayError, BrokenError, StereoSpotError) as error:
+        log.warning("could not withdraw an invocation", reason=str(error))
+        return False
+    log.info("invocation withdrawn", inference_id=invocation.inference_id)
+    return True
+
+
+def _enquire(line: Line, invocation: Invocation, *, task: str) -> State:
+    body = Enquiry.model_validate({"task": task, "output_uri": _output(invocation)})
+    reply = line.enquire(body.model_dump_json(), inference_id=invocation.inference_id)
+    try:
+        return Standing.model_validate_json(reply.body).state
+    except ValidationError:
+        refused = answers.read(reply.body)
+        said = refused.message if isinstance(refused, Failed) else reply.body
+        raise AwayError(
+            f"status {reply.status}: {said[: answers.MOST_SHOWN]}"
+        ) from None
+
+
+def _output(invocation: Invocation) -> str:
+    key = StereoSegmentKey(invocation.job_id, invocation.segment_index)
+    return uri(storage.result(), str(key))
+
+
+def _or_unknown(ask: Callable[[], State]) -> State:
+    try:
+        return ask()
+    except (AwayError, BrokenError, StereoSpotError) as error:
+        log.info("could not ask how it stands", reason=str(error))
+        return State.UNKNOWN
 
 
 def _understood(reply: Reply) -> Completed | Failed:

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import httpx2
 from pydantic import SecretStr
 
+from apps.jobs.models import Invocation
 from apps.pipeline.backends.base import SegmentClaim
-from apps.pipeline.backends.direct import AwayError, BrokenError, Conversation, Reply
-from apps.pipeline.backends.remote import TICK, attended
+from apps.pipeline.backends.calls import (
+    TICK,
+    AwayError,
+    BrokenError,
+    Reply,
+    attended,
+    tls_refusal,
+)
+from apps.pipeline.backends.direct import ENQUIRY_SECONDS, Conversation, withdraw
 from apps.pipeline.leases import Lease
+from contract.errors import ErrorCode, StereoSpotError
 from contract.invocation import Completed
 
 CONNECT_SECONDS = 5.0
@@ -30,19 +40,27 @@ class Http:
 
     def convert(self, claim: SegmentClaim, lease: Lease) -> Completed:
         """See `Backend`. The connection is closed when the lease is gone."""
-        return Conversation(claim, lease, "http").hold(self._send)
+        return Conversation(claim, lease, self, backend="http").hold()
 
-    def _send(
-        self, body: str, check: Callable[[], None], *, inference_id: str
-    ) -> Reply:
+    def withdraw(self, invocation: Invocation) -> bool:
+        """See `Backend`."""
+        return withdraw(self, invocation)
+
+    def ask(self, body: str, check: Callable[[], None], *, inference_id: str) -> Reply:
+        """See `Line`."""
         given_up = threading.Event()
         exchange = partial(asyncio.run, self._exchange(body, inference_id, given_up))
-        try:
+        with _sorted():
             return attended(exchange, check, give_up=given_up.set)
-        except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
-            raise AwayError(str(error) or type(error).__name__) from error
-        except httpx2.TransportError as error:
-            raise BrokenError(str(error) or type(error).__name__) from error
+
+    def enquire(self, body: str, *, inference_id: str) -> Reply:
+        """See `Line`."""
+        headers = self._headers | {"X-Request-Id": inference_id}
+        with _sorted():
+            answer = httpx2.post(
+                self._url, content=body, headers=headers, timeout=ENQUIRY_SECONDS
+            )
+        return Reply(answer.status_code, answer.text)
 
     async def _exchange(
         self, body: str, inference_id: str, given_up: threading.Event
@@ -59,3 +77,20 @@ class Http:
                 asking.cancel()
             response = await asking
             return Reply(response.status_code, response.text)
+
+
+@contextmanager
+def _sorted() -> Iterator[None]:
+    """What passes by itself, from what somebody must mend."""
+    try:
+        yield
+    except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+        if (refused := tls_refusal(error)) is not None:
+            raise StereoSpotError(
+                ErrorCode.MISCONFIGURED,
+                f"No safe connection to the inference server: {refused}. Mend its "
+                "certificate, or INFERENCE_HTTP_URL.",
+            ) from error
+        raise AwayError(str(error) or type(error).__name__) from error
+    except httpx2.TransportError as error:
+        raise BrokenError(str(error) or type(error).__name__) from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +16,7 @@ from django.db import connection
 from apps.jobs import ledger, storage
 from apps.jobs.models import Invocation, Segment
 from apps.pipeline.backends.base import PausedError, SegmentClaim, conversion_of
+from apps.pipeline.backends.calls import TICK
 from apps.pipeline.leases import Lease, recorded
 from apps.pipeline.media.verify import verify_segment
 from contract.errors import StereoSpotError
@@ -25,14 +25,8 @@ from contract.invocation import Invocation as Request
 
 log = structlog.get_logger(__name__)
 
-Answer = TypeVar("Answer")
 Recorded = TypeVar("Recorded")
 
-TICK = 0.5
-"""Seconds between two questions whether to go on."""
-PATIENCE = 60.0
-"""Seconds that a worker waits for its turn before it puts the segment back: long enough
-that busy workers do not spend their time on messages."""
 PAUSE = 15
 """Seconds before a segment that was put back is looked at again."""
 TURN_SECONDS = 5.0
@@ -44,7 +38,7 @@ class Patience:
 
     def __init__(self, lease: Lease) -> None:
         self._lease = lease
-        self._until = time.monotonic() + PATIENCE
+        self._until = time.monotonic() + settings.INVOCATION_PATIENCE_SECONDS
 
     def wait(self) -> None:
         """Raises `PausedError` when it is used up, and what `Lease.check` does."""
@@ -128,6 +122,7 @@ def request_for(segment: Segment) -> Request:
         output_uri=uri(result, segment.stereo_key),
         depth_uri=depth and uri(source, depth),
         attempt=segment.attempt,
+        linger_seconds=settings.INVOCATION_LINGER_SECONDS,
     )
 
 
@@ -171,26 +166,3 @@ def verified(claim: SegmentClaim, lease: Lease, completed: Completed) -> Complet
             raise
     claim.count(completed.frames)
     return completed
-
-
-def attended(
-    call: Callable[[], Answer],
-    check: Callable[[], None],
-    *,
-    give_up: Callable[[], None],
-) -> Answer:
-    """What `call` gives, which may take long; `check` is asked meanwhile.
-
-    When that raises, `give_up` is called and the call is left to itself.
-    """
-    executor = ThreadPoolExecutor(1, thread_name_prefix="invocation")
-    try:
-        answer = executor.submit(call)
-        while wait([answer], timeout=TICK).not_done:
-            check()
-        return answer.result()
-    except BaseException:
-        give_up()
-        raise
-    finally:
-        executor.shutdown(wait=False)

@@ -19,22 +19,22 @@ from django.conf import settings
 from django.core.files.base import ContentFile
 from django.utils.timezone import now
 
-from apps.jobs import ledger, storage
-from apps.jobs.models import Invocation
+from apps.jobs import aws, ledger, storage
+from apps.jobs.models import Invocation, Segment
 from apps.pipeline.backends import answers
 from apps.pipeline.backends.base import Backend, PausedError, SegmentClaim
-from apps.pipeline.backends.direct import (
+from apps.pipeline.backends.calls import (
     AwayError,
     BrokenError,
-    Conversation,
     Reply,
+    attended,
 )
+from apps.pipeline.backends.direct import Conversation, withdraw
 from apps.pipeline.backends.endpoint import Endpoint, fetched
 from apps.pipeline.backends.remote import (
     PAUSE,
     Patience,
     Wait,
-    attended,
     closing,
     note_waiting,
     noted,
@@ -72,13 +72,20 @@ class RealTime:
 
     def convert(self, claim: SegmentClaim, lease: Lease) -> Completed:
         """See `Backend`. A call cannot be taken back, but is over within a minute."""
-        return Conversation(claim, lease, NAME).hold(self._send)
+        return Conversation(claim, lease, self, backend=NAME).hold()
 
-    def _send(
-        self, body: str, check: Callable[[], None], *, inference_id: str
-    ) -> Reply:
+    def withdraw(self, invocation: Invocation) -> bool:
+        """See `Backend`. The conversion ends with the call that still waits for it."""
+        return withdraw(self, invocation)
+
+    def ask(self, body: str, check: Callable[[], None], *, inference_id: str) -> Reply:
+        """See `Line`."""
         ask = partial(self._endpoint.ask, body, inference_id=inference_id)
-        return attended(ask, check, give_up=lambda: None)
+        return attended(ask, check)
+
+    def enquire(self, body: str, *, inference_id: str) -> Reply:
+        """See `Line`."""
+        return self._endpoint.ask(body, inference_id=inference_id)
 
 
 class Asynchronous:
@@ -92,7 +99,11 @@ class Asynchronous:
         """See `Backend`."""
         wait = Wait(lease)
         invocation = opened(
-            claim, lease, backend=NAME, lasting=_longest(), meanwhile=self._settle
+            claim,
+            lease,
+            backend=NAME,
+            lasting=_longest(),
+            meanwhile=lambda: attended(self._settle, lease.check),
         )
         if invocation.is_under_way:
             log.info("waiting again", inference_id=invocation.inference_id)
@@ -104,29 +115,41 @@ class Asynchronous:
                 raise PausedError(PAUSE)
             return verified(claim, lease, answers.completed(answer))
 
+    def withdraw(self, invocation: Invocation) -> bool:
+        """See `Backend`. The endpoint has no call for it. But what it has not begun fails
+        at once when the objects of a job are tidied: its request is one of them."""
+        return True
+
     def _send(self, claim: SegmentClaim, lease: Lease, invocation: Invocation) -> None:
-        segment = claim.segment
-        store = storage.source()
-        key = str(RequestKey(segment.job_id, segment.index, segment.attempt))
-        store.save(key, ContentFile(request_for(segment).model_dump_json().encode()))
         patience = Patience(lease)
         while True:
-            lease.check()
+            given_up = threading.Event()
+            send = partial(self._sent, claim.segment, invocation, given_up)
             try:
-                accepted = self._endpoint.send(
-                    uri(store, key),
-                    inference_id=invocation.inference_id,
-                    queue_seconds=settings.SAGEMAKER_QUEUE_SECONDS,
-                    seconds=settings.SAGEMAKER_INVOKE_TIMEOUT_SECONDS,
-                )
+                attended(send, lease.check, give_up=given_up.set)
                 break
             except (AwayError, BrokenError) as away:
                 # Broken: it may have been accepted. Then the server is asked the same
                 # twice, and converts once.
                 log.info("the endpoint does not take it yet", reason=str(away))
-            note_waiting(invocation, is_waiting=True)
             patience.wait()
         log.info("sent to the endpoint", inference_id=invocation.inference_id)
+
+    def _sent(
+        self, segment: Segment, invocation: Invocation, given_up: threading.Event
+    ) -> None:
+        """Send it and note that, although nobody may wait for it any more by then."""
+        store = storage.source()
+        key = str(RequestKey(segment.job_id, segment.index, segment.attempt))
+        store.save(key, ContentFile(request_for(segment).model_dump_json().encode()))
+        if given_up.is_set():
+            return
+        accepted = self._endpoint.send(
+            uri(store, key),
+            inference_id=invocation.inference_id,
+            queue_seconds=settings.SAGEMAKER_QUEUE_SECONDS,
+            seconds=settings.SAGEMAKER_INVOKE_TIMEOUT_SECONDS,
+        )
         expires_at = now() + _longest()
         noted(
             lambda: ledger.note_accepted(invocation, *accepted, expires_at=expires_at)
@@ -138,13 +161,25 @@ class Asynchronous:
         """Raises `StereoSpotError` when no answer can come any more."""
         while True:
             with suppress(AwayError):  # a store that is away says nothing of the answer
-                if answer := _looked(invocation):
+                if answer := attended(partial(_looked, invocation), lease.check):
                     return answer
                 if now() > invocation.expires_at:
                     raise _lost(invocation)
-            note_waiting(invocation, is_waiting=self._endpoint.is_cold())
+            is_waiting = self._is_waiting(lease, invocation)
+            note_waiting(invocation, is_waiting=is_waiting)
             wait.check()
             sleep(lease, random.uniform(*POLL_SECONDS))  # noqa: S311 (no secret)
+
+    def _is_waiting(self, lease: Lease, invocation: Invocation) -> bool:
+        """Whether no GPU has it in hand, as far as anybody outside can tell: there is no
+        machine, or each has one that was sent before."""
+        state = attended(self._endpoint.state, lease.check)
+        if state.is_cold:
+            return True
+        if state.machines is None or not invocation.is_waiting:
+            return False
+        before = noted(partial(ledger.sent_before, invocation))
+        return before >= state.machines
 
     def _settle(self) -> None:
         if self._settling.acquire(blocking=False):  # one of many threads is enough
@@ -157,13 +192,14 @@ class Asynchronous:
 def _settle_unattended() -> None:
     """Count no longer what has been answered since nobody waits for it."""
     for invocation in noted(lambda: ledger.unattended_invocations(MOST_SETTLED)):
-        with suppress(AwayError):
+        with suppress(AwayError, StereoSpotError):
             if _looked(invocation):
                 noted(partial(ledger.note_over, invocation))
 
 
 def _looked(invocation: Invocation) -> Completed | Failed | None:
-    """What was written, if anything; AwayError when the store does not answer."""
+    """What was written, if anything; AwayError when the store does not answer, and
+    `StereoSpotError` when we may not read it."""
     try:
         if (text := fetched(invocation.success_uri)) is not None:
             return answers.read(text) or answers.failure(text)
@@ -171,6 +207,8 @@ def _looked(invocation: Invocation) -> Completed | Failed | None:
             text = fetched(invocation.failure_uri)
             return None if text is None else answers.failure(text)
     except (BotoCoreError, ClientError) as error:
+        if (refused := aws.refusal(error)) is not None:
+            raise refused from error
         log.warning("could not look for the answer", reason=str(error))
         raise AwayError(str(error)) from error
     return None

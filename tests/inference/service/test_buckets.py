@@ -9,7 +9,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from contract.errors import Blame, ErrorCode, StereoSpotError
+from contract.errors import ErrorCode, StereoSpotError
 from contract.invocation import Completed, Invocation
 from contract.modes import Engine
 from inference.service.objects import Made, Objects
@@ -132,14 +132,35 @@ def test_a_foreign_bucket_is_forbidden(server, s3, short):
     assert "payroll" in answer.json()["message"]
 
 
-def test_a_store_that_refuses_is_trouble_that_may_pass(environment, monkeypatch, short):
-    for name, value in environment.items():
-        monkeypatch.setenv(name.upper(), value)
-    done = Completed(frames=1, seconds=1, engine=Engine.PREVIEW, version="1")
-    nowhere = Object("not-there", "jobs/3.mp4")
+DONE = Completed(frames=1, seconds=1, engine=Engine.PREVIEW, version="1")
+NOBODY = {
+    "AWS_ACCESS_KEY_ID": "",
+    "AWS_SECRET_ACCESS_KEY": "",
+    "AWS_SHARED_CREDENTIALS_FILE": "/nowhere",
+    "AWS_CONFIG_FILE": "/nowhere",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+@pytest.mark.parametrize(
+    ("bucket", "changed", "code"),
+    [
+        ("results", {"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1"}, ErrorCode.STORAGE),
+        ("not-there", {}, ErrorCode.MISCONFIGURED),
+        ("results", NOBODY, ErrorCode.MISCONFIGURED),
+    ],
+    ids=["away", "refuses", "no credentials"],
+)
+def test_a_store_that_is_away_may_come_back_and_one_that_refuses_is_the_operators(
+    environment, monkeypatch, short, bucket, changed, code
+):
+    told = {name.upper(): value for name, value in environment.items()} | changed
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    place = Object(bucket, "jobs/3.mp4")
 
     with pytest.raises(StereoSpotError) as raised:
-        Objects("us-east-1").publish(short, nowhere, Made("1", done))
+        Objects("us-east-1", attempts=1).publish(short, place, Made("1", DONE))
 
-    assert raised.value.code is ErrorCode.STORAGE
-    assert raised.value.code.blame is Blame.TRANSIENT
+    assert raised.value.code is code
