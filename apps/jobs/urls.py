@@ -10,6 +10,7 @@ urlpatterns = [
     path("preview/", views.preview, name="preview"),
     path("jobs/<uuid:job_id>/", views.job, name="job"),
     path("jobs/<uuid:job_id>/progress/", views.progress, name="job-progress"),
+    path("jobs/<uuid:job_id>/segments/", views.segments, name="job-segments"),
     path("jobs/<uuid:job_id>/cancel/", views.cancel, name="job-cancel"),
     path("jobs/<uuid:job_id>/delete/", views.delete, name="job-delete"),
     path("jobs/<uuid:job_id>/retry/", views.retry, name="job-retry"),

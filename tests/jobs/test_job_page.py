@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.timezone import now
 
 from apps.jobs import ledger, storage
-from apps.jobs.models import Event, Job, Segment
+from apps.jobs.models import Event, Invocation, Job, Segment
 from apps.jobs.views.progress import Progress
 from contract.errors import ErrorCode, StereoSpotError
 
@@ -67,7 +67,7 @@ def test_it_shows_the_way_and_where_the_film_is_on_it(client, alice, job, url):
     assert "<h1>Rain</h1>" in page
     assert page.count('aria-current="step"') == 1
     assert "Convert 1/3" in page
-    assert "Waiting for a worker, 1 of 3 segments done." in page
+    assert "Queued, 1 of 3 segments done." in page
 
 
 def test_every_segment_has_a_cell_that_says_its_state(client, alice, url):
@@ -77,13 +77,13 @@ def test_every_segment_has_a_cell_that_says_its_state(client, alice, url):
 
     assert page.count('title="Segment ') == 3
     assert 'title="Segment 1: done"' in page
-    assert 'title="Segment 3: waiting"' in page
+    assert 'title="Segment 3: queued"' in page
 
 
 def test_others_do_not_learn_of_the_job(client, charlie, job):
     client.force_login(charlie)
 
-    for name in ("job", "job-progress", "job-final"):
+    for name in ("job", "job-progress", "job-segments", "job-final"):
         assert client.get(reverse(name, args=[job.pk])).status_code == 404
     for name in ("job-cancel", "job-retry"):
         assert client.post(reverse(name, args=[job.pk])).status_code == 404
@@ -118,9 +118,84 @@ def test_it_polls_while_the_job_runs(client, alice, url, polled):
 
     for address in (url, polled):
         page = client.get(address).text
-        assert f'hx-get="{polled}"' in page
+        assert f'hx-get="{polled}?seen=' in page
         assert 'hx-trigger="every 2s"' in page
         assert "[" not in page.split("hx-trigger=")[1].split(">")[0]  # needs no eval
+
+
+def test_what_has_not_changed_is_not_sent_again(client, alice, job, polled):
+    client.force_login(alice)
+    fragment = client.get(polled).text
+    seen = fragment.split("?seen=")[1].split('"')[0]
+
+    assert client.get(polled, {"seen": seen}).status_code == 204
+    ledger.claim_segment(job.pk, 1)
+    changed = client.get(polled, {"seen": seen})
+
+    assert changed.status_code == 200
+    assert "Segment 2: converting" in changed.text
+    assert f"?seen={seen}" not in changed.text
+
+
+def test_what_takes_the_focus_is_not_in_the_polled_part(client, alice, url, polled):
+    client.force_login(alice)
+
+    whole, fragment = client.get(url).text, client.get(polled).text
+
+    shown = fragment.split("<template>")[0] + fragment.split("</template>")[1]
+    assert "<a " in fragment  # the cells, which job.js carries over
+    assert not any(f"<{tag}" in shown for tag in ("a", "button", "input", "details"))
+    assert "<template>" not in whole
+
+
+def test_a_cell_leads_to_the_row_of_its_segment(client, alice, failed, url):
+    client.force_login(alice)
+    cell = f"/jobs/{failed.pk}/segments/?first=2#segment-2"
+    assert f'href="{cell}" title="Segment 2: failed"' in client.get(url).text
+
+    page = client.get(cell).text
+
+    row = page.split('id="segment-2"')[1].split("</tr>")[0]
+    assert "The disk is full: free space on it." in row
+    assert "disk-full" in row
+    assert 'data-label="Attempt" class="number">1<' in row
+    assert ">9 s<" in page.split('id="segment-1"')[1].split("</tr>")[0]
+
+
+def test_rows_come_a_hundred_at_a_time(client, alice, job):
+    Segment.objects.all().delete()
+    Segment.objects.bulk_create(
+        Segment(job=job, index=index, frames={}, frame_count=1) for index in range(250)
+    )
+    Job.objects.update(total_segments=250)
+    client.force_login(alice)
+    rows = reverse("job-segments", args=[job.pk])
+
+    for first, expected in {"1": 1, "150": 101, "250": 201, "999": 201, "x": 1}.items():
+        page = client.get(rows, {"first": first})
+        assert page.context["rows"][0]["number"] == expected
+    assert 'rel="next"' not in client.get(rows, {"first": "250"}).text
+
+
+def test_a_segment_that_waits_for_a_gpu_says_so(client, alice, job, url):
+    segment = ledger.claim_segment(job.pk, 1)
+    Invocation.objects.create(
+        job=job,
+        segment=segment,
+        segment_index=1,
+        attempt=1,
+        backend="sagemaker",
+        inference_id="x",
+        expires_at=now(),
+        is_waiting=True,
+    )
+    client.force_login(alice)
+
+    page = client.get(url).text
+
+    assert "Segment 2: waiting for a GPU" in page
+    assert "Segment 3: queued" in page
+    assert "Waiting for a GPU, 1 of 3 segments done." in page
 
 
 def test_it_stops_polling_when_the_job_is_over(client, alice, job, url, polled):
@@ -208,7 +283,7 @@ def test_waiting_and_working_are_different_words(alice):
 
     ledger.start(job.pk)
     job.refresh_from_db()
-    assert Progress.of(job).sentence == "Waiting for a worker."
+    assert Progress.of(job).sentence == "Queued: no worker has it yet."
 
     job = ledger.claim_stage(job.pk, Job.Status.CHUNKING)
     assert Progress.of(job).sentence == "Cutting into segments."

@@ -16,6 +16,7 @@ _ICONS = {
     "failed": "✕",
     "cancelled": "⊘",
     "stopped": "✕",
+    "waiting": "…",
 }
 _WAITING = ("created", "pending", "todo")
 _EVENTS = {

@@ -26,6 +26,7 @@ from apps.jobs.views.programs import (
     remove_webhook,
     revoke_token,
 )
+from apps.jobs.views.segments import segments
 from apps.jobs.views.upload import new
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "remove_webhook",
     "retry",
     "revoke_token",
+    "segments",
     "sign_part",
     "source",
     "upload_part",

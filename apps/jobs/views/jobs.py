@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages as notices
@@ -47,12 +49,15 @@ def job(request: AuthenticatedRequest, job_id: UUID) -> HttpResponse:
 
 @require_safe
 def progress(request: HttpRequest, job_id: UUID) -> HttpResponse:
-    """The live part of the job's page."""
+    """The live part of the job's page; 204 while it is what was `seen`."""
     if not request.user.is_authenticated:
         # A redirect would put the sign-in page into the middle of the job's.
         return HttpResponseClientRefresh()
     job = visible_job(request.user, job_id)
-    response = render(request, "jobs/_progress.html", _context(job))
+    context = _context(job) | {"is_polled": True}
+    if request.GET.get("seen") == context["progress"].mark and not job.is_over:
+        return HttpResponse(status=HTTPStatus.NO_CONTENT)
+    response = render(request, "jobs/_progress.html", context)
     if job.is_over:
         # The rest of the page changes too: other buttons, maybe a film to watch.
         response["HX-Refresh"] = "true"
@@ -101,7 +106,7 @@ def retry(request: AuthenticatedRequest, job_id: UUID) -> HttpResponse:
     return SeeOther(job.get_absolute_url())
 
 
-def _context(job: Job) -> dict[str, object]:
+def _context(job: Job) -> dict[str, Any]:
     is_complete = job.status == Job.Status.COMPLETED
     failed = job.status == Job.Status.FAILED
     return {

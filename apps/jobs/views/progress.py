@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import statistics
 from collections import Counter
@@ -9,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 
 from apps.jobs.models import Event, Invocation, Job, Segment
+from apps.jobs.templatetags.words import roughly
 
 MOST_CELLS = 300
 """Beyond, one cell of the strip stands for a range of segments."""
@@ -19,12 +21,21 @@ MOST_EVENTS = 200
 """Newest lines of the log that are shown."""
 LEAST_MEASURED = 3
 """Segments that must be done before their times say anything about the rest."""
+QUEUED = "Queued: no worker has it yet."
 
 _STEPS = ("Upload", "Cut", "Convert", "Join", "Done")
 _ENDS = {"Cut": "chunked", "Convert": "converted", "Join": "completed"}
 """The event that ends a step."""
-_SHOWN_FIRST = ("failed", "running", "pending", "done")
-"""Of a range of segments the state is shown that people must know first."""
+SEGMENT_WORDS = {
+    "failed": "failed",
+    "running": "converting",
+    "waiting": "waiting for a GPU",
+    "pending": "queued",
+    "done": "done",
+}
+"""Of each state that a segment is in, as people see it. Those are shown first of a range
+of segments that people must know first: their order is that."""
+_SHOWN_FIRST = tuple(SEGMENT_WORDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +56,7 @@ class Cell:
 
     @property
     def label(self) -> str:
-        state = Segment.Status(self.status).label.lower()
+        state = SEGMENT_WORDS[self.status]
         if self.first == self.last:
             return f"Segment {self.first}: {state}"
         return f"Segments {self.first} to {self.last}: {state}"
@@ -65,17 +76,27 @@ class Progress:
     """Seconds until the segments are converted; None before that can be said."""
     events: list[Event]
 
+    @property
+    def mark(self) -> str:
+        """Another one when the page has something else to show."""
+        shown = (
+            self.sentence,
+            self.title,
+            self.steps,
+            self.cells,
+            self.estimate and roughly(self.estimate),
+            self.events and self.events[0].pk,
+        )
+        return hashlib.sha256(repr(shown).encode()).hexdigest()[:16]
+
     @classmethod
     def of(cls, job: Job) -> Progress:
         # Not their manifests, which are long.
         rows = job.segments.only("job", "index", "status", "attempt", "seconds")
-        waits = Invocation.objects.filter(
-            segment=OuterRef("pk"), answered_at=None, is_waiting=True
-        )
-        segments = list(rows.annotate(waits=Exists(waits)).order_by("index"))
+        segments = list(with_waits(rows).order_by("index"))
         milestones = list(job.events.exclude(kind="attempt-failed").order_by("-id"))
         counts = Counter(segment.status for segment in segments)
-        waiting = Counter(segment.status for segment in segments if segment.waits)
+        waiting = Counter(segment.status for segment in segments if _waits(segment))
         for_gpu = _waits_for_gpu(counts, waiting)
         done, total = counts["done"], job.total_segments or 0
         return cls(
@@ -91,6 +112,24 @@ class Progress:
         )
 
 
+def with_waits(segments: QuerySet[Segment]) -> QuerySet[Segment]:
+    """With `waits`: a worker has asked for a GPU and was not given one yet."""
+    waiting = Invocation.objects.filter(
+        segment=OuterRef("pk"), answered_at=None, is_waiting=True
+    )
+    return segments.annotate(waits=Exists(waiting))
+
+
+def shown_state(segment: Segment) -> str:
+    """One of `SEGMENT_WORDS`; needs `with_waits`."""
+    is_asked_for = segment.status == Segment.Status.RUNNING and _waits(segment)
+    return "waiting" if is_asked_for else segment.status
+
+
+def _waits(segment: Segment) -> bool:
+    return bool(getattr(segment, "waits", False))
+
+
 def _waits_for_gpu(counts: Counter[str], waiting: Counter[str]) -> bool:
     """Workers have asked for a GPU, and not one of them has been given it."""
     return bool(waiting) and counts["running"] <= waiting["running"]
@@ -100,16 +139,16 @@ def _sentence(job: Job, counts: Counter[str], done: int, for_gpu: bool) -> str:
     waits = job.lease_expires_at is None
     match Job.Status(job.status):
         case Job.Status.CHUNKING:
-            return "Waiting for a worker." if waits else "Cutting into segments."
+            return QUEUED if waits else "Cutting into segments."
         case Job.Status.CHUNKED:
             of_all = f"{done} of {job.total_segments} segments done"
             if for_gpu:
                 return f"Waiting for a GPU, {of_all}."
             if counts["running"]:
                 return f"Converting, {of_all}."
-            return f"Waiting for a worker, {of_all}."
+            return f"Queued, {of_all}."
         case Job.Status.REASSEMBLING:
-            return "Waiting for a worker." if waits else "Joining the segments."
+            return QUEUED if waits else "Joining the segments."
         case status:
             return f"{status.label}."
 
@@ -173,7 +212,7 @@ def _cells(segments: Sequence[Segment]) -> list[Cell]:
         Cell(
             first=group[0].index + 1,
             last=group[-1].index + 1,
-            status=min((s.status for s in group), key=_SHOWN_FIRST.index),
+            status=min(map(shown_state, group), key=_SHOWN_FIRST.index),
         )
         for group in ranges
     ]

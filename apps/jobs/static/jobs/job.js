@@ -1,7 +1,9 @@
-// Says aloud and in the tab's title what the polled fragment shows, and when it is stale.
+// Says aloud and in the tab's title what the polled fragment shows, and when it is stale;
+// carries the segments' new states to their links, which keep the focus.
 
 const said = document.getElementById("said");
 const stale = document.getElementById("stale");
+const segments = document.getElementById("segments");
 let heard = Date.now();
 
 document.body.addEventListener("htmx:afterSwap", () => {
@@ -9,9 +11,33 @@ document.body.addEventListener("htmx:afterSwap", () => {
   document.title = title;
   // The same words again would be read out again.
   if (said.textContent !== announcement) said.textContent = announcement;
+  show(document.querySelector("#progress > template")?.content);
+});
+
+document.body.addEventListener("htmx:afterRequest", ({ detail }) => {
+  if (!detail.successful) return;
   heard = Date.now();
   stale.hidden = true;
 });
+
+function show(strip) {
+  if (!strip) return;
+  const cells = segments.querySelectorAll("li");
+  const now = strip.querySelectorAll("li");
+  if (cells.length !== now.length) {
+    // They were cut just now, so nobody has the focus among them.
+    segments.querySelector("ol").replaceWith(strip.firstElementChild);
+    segments.hidden = false;
+    return;
+  }
+  cells.forEach((cell, at) => {
+    if (cell.dataset.status === now[at].dataset.status) return;
+    cell.dataset.status = now[at].dataset.status;
+    const [link, changed] = [cell, now[at]].map((each) => each.querySelector("a"));
+    link.title = changed.title;
+    link.replaceChildren(...changed.childNodes);
+  });
+}
 
 for (const problem of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
   document.body.addEventListener(problem, () => {
