@@ -18,6 +18,7 @@ from django.db import DEFAULT_DB_ALIAS, connection
 
 from apps.jobs import ledger
 from apps.jobs.models import Job
+from apps.pipeline.keepers import Keepers
 from apps.pipeline.outage import OUTAGE, outlast
 from workers import drain
 
@@ -25,6 +26,8 @@ log = structlog.get_logger(__name__)
 
 Result = TypeVar("Result")
 
+KEEPERS = Keepers(most=4)
+"""Of this process: the connections that it needs for its leases, however many it holds."""
 PUT_BACK_SECONDS = 3.0
 """Of a worker's last seconds: enough to put its work back."""
 
@@ -69,13 +72,12 @@ class StageClaim:
 
 
 class Lease:
-    """Renewed by a thread of its own."""
+    """Renewed beside the work, by `KEEPERS`."""
 
     def __init__(self, claim: Claim) -> None:
         self._claim = claim
         self._begun = time.monotonic()
         self._lost = threading.Event()
-        self._over = threading.Event()
         self._fits: bool | None = None
 
     def check(self) -> None:
@@ -92,44 +94,38 @@ class Lease:
         if left <= 0 or not self._fits:
             raise DrainedError
 
-    def _keep(self) -> None:
+    def renew(self) -> bool:
+        """False when that is over."""
+        if time.monotonic() - self._begun > settings.CELERY_TASK_TIME_LIMIT:
+            # It hangs: pools other than prefork cannot kill it.
+            log.error("lease no longer renewed: the work hangs")
+            self._lost.set()
+            return False
         try:
-            while not self._over.wait(settings.LEASE_RENEWAL_SECONDS):
-                if time.monotonic() - self._begun > settings.CELERY_TASK_TIME_LIMIT:
-                    # It hangs: pools other than prefork cannot kill it.
-                    log.error("lease no longer renewed: the work hangs")
-                    self._lost.set()
-                    return
-                try:
-                    renewed = self._claim.renew()
-                except OUTAGE:
-                    # The database is away, for others too. The ledger refuses the
-                    # answer, should the lease be given to somebody meanwhile.
-                    log.warning("lease not renewed", exc_info=True)
-                    connection.close()
-                    continue
-                if not renewed:
-                    self._lost.set()
-                    return
+            renewed = self._claim.renew()
+        except OUTAGE:
+            # The database is away, for others too. The ledger refuses the answer, should
+            # the lease be given to somebody meanwhile.
+            log.warning("lease not renewed", exc_info=True)
+            connection.close()
+            return True
         except Exception:
             log.exception("lease no longer renewed")
+            renewed = False
+        if not renewed:
             self._lost.set()
-        finally:
-            connection.close()
+        return renewed
 
 
 @contextlib.contextmanager
 def held(claim: Claim) -> Iterator[Lease]:
     """Renew every few seconds for as long as the context lasts."""
     lease = Lease(claim)
-    keeper = threading.Thread(target=lease._keep, name="lease", daemon=True)
-    keeper.start()
+    KEEPERS.keep(lease.renew)
     try:
         yield lease
     finally:
-        lease._over.set()
-        # Not for ever: it may be waiting for a database that does not answer.
-        keeper.join(settings.LEASE_RENEWAL_SECONDS)
+        KEEPERS.leave(lease.renew)
 
 
 def recorded(record: Callable[[], Result]) -> Result:
