@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection
+from pathlib import Path
 
+import structlog
 from django.conf import settings
 
 from apps.jobs import storage
-from apps.jobs.models import Job
+from apps.jobs.models import Job, Segment
 from apps.pipeline.leases import Lease, recorded
 from apps.pipeline.media.film import Film
 from apps.pipeline.media.join import join
 from apps.pipeline.media.sandbox import Allowance, Sandbox
-from apps.pipeline.media.verify import verify_final
+from apps.pipeline.media.verify import verify_final, verify_segment
+from contract.errors import StereoSpotError
 from contract.modes import StereoMode
 
+log = structlog.get_logger(__name__)
 
-def concat(job: Job, lease: Lease) -> bool:
-    """Join the job's stereo segments; True once the final is in the store.
 
-    Raises `StereoSpotError`, and whatever `lease.check` does.
+def concat(job: Job, lease: Lease) -> Collection[int]:
+    """Join the job's stereo segments.
+
+    None is named once the final is in the store. Otherwise those that are not what their
+    manifests say, and have to be made again; they are deleted. Raises `StereoSpotError`,
+    and whatever `lease.check` does.
     """
     segments = recorded(lambda: list(job.segments.order_by("index")))
-    frames = [segment.get_frames() for segment in segments]
-    film = Film.model_validate(job.film)
     result = storage.result()
     with (
         storage.translated(),
@@ -36,9 +42,41 @@ def concat(job: Job, lease: Lease) -> bool:
             lease.check()
             paths.append(downloads.enter_context(result.local(segment.stereo_key)))
         final = folder / f"final.{job.final_extension}"
-        sandbox = Sandbox(Allowance(seconds=settings.SANDBOX_SECONDS), lease.check)
-        sandbox.call(join, source, frames, paths, final, StereoMode(job.mode))
-        sandbox.call(verify_final, final, source, film, frames)
+        try:
+            _join(job, lease, source, dict(zip(paths, segments, strict=True)), final)
+        except StereoSpotError as error:
+            pairs = zip(segments, paths, strict=True)
+            wrong = [segment for segment, path in pairs if _is_wrong(segment, path)]
+            if not wrong:
+                raise
+            log.warning("stereo segments are not what they were", reason=error.message)
+            lease.check()
+            for segment in wrong:
+                result.delete(segment.stereo_key)
+            return [segment.index for segment in wrong]
         lease.check()
         result.put(job.final_key, final)
-    return True
+    return ()
+
+
+def _join(
+    job: Job, lease: Lease, source: Path, segments: dict[Path, Segment], final: Path
+) -> None:
+    frames = [segment.get_frames() for segment in segments.values()]
+    film = Film.model_validate(job.film)
+    sandbox = Sandbox(Allowance(seconds=settings.SANDBOX_SECONDS), lease.check)
+    sandbox.call(join, source, frames, list(segments), final, StereoMode(job.mode))
+    sandbox.call(verify_final, final, source, film, frames)
+
+
+def _is_wrong(segment: Segment, path: Path) -> bool:
+    """Whoever converts for a cut that was abandoned, and hears of it late, may overwrite
+    what was verified for the new one."""
+    job = segment.job
+    try:
+        verify_segment(
+            path, segment.get_frames(), job.get_picture(), StereoMode(job.mode)
+        )
+    except StereoSpotError:
+        return True
+    return False

@@ -8,7 +8,7 @@ it). What a crash loses between recording and handing on, the sweep sends again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any, NoReturn, ParamSpec, TypeVar
 from uuid import UUID
@@ -92,7 +92,9 @@ def concat(self: Task[..., Any], job_id: str) -> None:
         if isinstance(joined, StereoSpotError):
             again = recorded(lambda: ledger.fail_stage(job, joined))
             _again(self, job.pk, again, joined)
-        if recorded(lambda: ledger.finish_concat(job)):
+        if joined:
+            _convert_again(job, joined)
+        elif recorded(lambda: ledger.finish_concat(job)):
             after_commit(messages.send_notices, job.pk)
 
 
@@ -135,6 +137,18 @@ def _become_conversion(task: Task[..., Any], job: Job) -> NoReturn:
     canvas = messages.conversion(job.pk, indexes, attempt=job.attempt)
     with publish_batch():
         raise task.replace(canvas)
+
+
+def _convert_again(job: Job, indexes: Collection[int]) -> None:
+    """Stereo segments that were there are wrong or gone; the job fails if they were so
+    time and again."""
+    moved = recorded(lambda: ledger.convert_again(job, indexes))
+    if moved is None:
+        raise Ignore
+    if moved.status == Job.Status.CHUNKED:
+        messages.send_retry(moved)
+    else:
+        after_commit(messages.send_notices, job.pk)
 
 
 def _hand_on_again(task: Task[..., Any], job_id: UUID) -> None:

@@ -41,6 +41,7 @@ from apps.jobs.ledger.segments import (
 from apps.jobs.ledger.stages import (
     Cut,
     claim_stage,
+    convert_again,
     fail_stage,
     finish_chunk,
     finish_concat,
@@ -76,6 +77,7 @@ __all__ = [
     "claim_segment",
     "claim_stage",
     "close_invocation",
+    "convert_again",
     "create",
     "delete",
     "delete_waiting",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import F
 from django.utils.timezone import now
 
 from apps.jobs.ledger import rows
@@ -15,6 +16,7 @@ from apps.jobs.models import Job, Segment
 from contract.errors import ErrorCode, StereoSpotError
 from contract.frames import DepthFrames, Picture, SegmentFrames
 
+OVERWRITTEN = "A stereo segment was overwritten by one of another cut."
 LOST_WORKER = "The worker that had it stopped answering."
 
 
@@ -111,6 +113,24 @@ def finish_concat(job: Job) -> bool:
         return False
     rows.note(job.pk, "completed")
     return rows.move(job.pk, [Job.Status.REASSEMBLING], Job.Status.COMPLETED)
+
+
+@transaction.atomic
+def convert_again(job: Job, indexes: Collection[int]) -> Job | None:
+    """Concat found stereo segments that are not theirs: the job, for who sends for them.
+
+    It counts as a failed attempt of each, and may fail the job. None when the job is not
+    this attempt's any more.
+    """
+    if rows.lock_job(job.pk) is None or not rows.held(job).exists():
+        return None
+    again = F("attempt") + 1  # so that its messages have ids of their own
+    rows.move(job.pk, [Job.Status.REASSEMBLING], Job.Status.CHUNKED, attempt=again)
+    wrong = job.segments.filter(index__in=list(indexes))
+    wrong.update(status=Segment.Status.PENDING, seconds=None)
+    for segment in wrong.select_for_update():
+        rows.fail_held_segment(segment, ErrorCode.OUTPUT_INVALID, OVERWRITTEN)
+    return Job.objects.get(pk=job.pk)
 
 
 @transaction.atomic
