@@ -14,14 +14,19 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from contract.modes import StereoMode
+from tests.browser.finals import completed
 from tests.browser.site import PASSWORD, Site, opened
 from tests.browser.watch import Watch
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PATIENCE = 30_000
 """Milliseconds that anything on a page may take: the machine may be busy."""
+WEBGL = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
+"""Drawn by the CPU, on every machine alike."""
 
 Visit = Callable[..., Page]
+Films = Callable[..., str]
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +59,7 @@ def browser(chromium: str) -> Iterator[Browser]:
         browser = playwright.chromium.launch(
             executable_path=chromium,
             # Root, as which CI runs, may not have the sandbox.
-            args=["--no-sandbox"] if os.geteuid() == 0 else [],
+            args=[*WEBGL, *(["--no-sandbox"] if os.geteuid() == 0 else [])],
         )
         yield browser
         browser.close()
@@ -97,6 +102,21 @@ def visit(
     for context in contexts:
         context.close()
     watch.check()
+
+
+@pytest.fixture(scope="session")
+def films(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Films:
+    """The page of a completed film of Alice's; the same one for the same wishes."""
+    made: dict[str, str] = {}
+
+    def film(mode: StereoMode = StereoMode.SBS, **wishes: Any) -> str:
+        key = f"{mode} {wishes}"
+        if key not in made:
+            folder = tmp_path_factory.mktemp("film")
+            made[key] = completed(site, folder, mode, **wishes)
+        return made[key]
+
+    return film
 
 
 @pytest.fixture

@@ -393,7 +393,7 @@ def test_a_completed_job_shows_the_film(client, alice, completed, url):
     page = client.get(url).text
 
     final = reverse("job-final", args=[completed.pk])
-    assert f'<video controls preload="metadata" src="{final}"' in page
+    assert f'<video controls playsinline preload="metadata" src="{final}"' in page
     assert f'href="{final}?download=1">Download (2 MB)' in page
     assert "Completed." in page
     assert {state for _, state, _ in steps(completed)} == {"done"}

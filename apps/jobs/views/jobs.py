@@ -25,6 +25,7 @@ from apps.jobs.views.access import (
 )
 from apps.jobs.views.media import media_origins, size_of_final
 from apps.jobs.views.progress import Progress
+from apps.jobs.views.viewing import Viewing
 from apps.pipeline import messages, retrying
 from contract.errors import Blame, ErrorCode, StereoSpotError
 
@@ -114,4 +115,5 @@ def _context(job: Job) -> dict[str, Any]:
         "progress": Progress.of(job),
         "advice": ADVICE[ErrorCode(job.error_code).blame] if failed else "",
         "final_size": size_of_final(job) if is_complete else None,
+        "viewing": Viewing.of(job) if is_complete else None,
     }
