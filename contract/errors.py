@@ -28,6 +28,8 @@ class ErrorCode(StrEnum):
     SOURCE_MISSING = "source-missing"
     UPLOAD_INCOMPLETE = "upload-incomplete"
     UPLOAD_OVER = "upload-over"
+    LINK_REFUSED = "link-refused"
+    LINK_UNREACHABLE = "link-unreachable"
     OBJECT_MISSING = "object-missing"
     DISK_FULL = "disk-full"
     OUT_OF_MEMORY = "out-of-memory"
@@ -72,6 +74,8 @@ _BLAME = {
     ErrorCode.SOURCE_MISSING: Blame.USER,
     ErrorCode.UPLOAD_INCOMPLETE: Blame.USER,
     ErrorCode.UPLOAD_OVER: Blame.USER,
+    ErrorCode.LINK_REFUSED: Blame.USER,
+    ErrorCode.LINK_UNREACHABLE: Blame.TRANSIENT,
     ErrorCode.DEPTH_UNUSABLE: Blame.USER,
     ErrorCode.TOO_MANY_FILMS: Blame.USER,
     ErrorCode.MINUTES_USED_UP: Blame.USER,

@@ -15,6 +15,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
+_PLACES = ("ingest_hosts", "ingest_buckets")
+
+
 class Environment(BaseSettings):
     model_config = SettingsConfigDict(env_file=BASE_DIR / ".env", extra="ignore")
 
@@ -65,31 +68,24 @@ class Environment(BaseSettings):
     """Largest file that is accepted."""
     max_source_hours: float = Field(default=12.0, gt=0)
     """Longest film that is accepted."""
-    site_url: HttpUrl | None = None
-    """Address of the pages, for links in mail; wanted where mail is sent."""
-    email_host: str = ""
-    """The mail server (SMTP); unset: no mail is sent."""
-    email_port: int = Field(default=587, ge=1, le=65535)
-    """Of the mail server."""
-    email_host_user: str = ""
-    """Name at the mail server, if it wants one."""
-    email_host_password: SecretStr | None = None
-    """Password at the mail server."""
-    email_security: Literal["starttls", "tls", "none"] = "starttls"
-    """How the connection to the mail server is encrypted."""
-    default_from_email: str = "StereoSpot <stereospot@localhost>"
-    """Whom mail comes from."""
-    vapid_private_key: SecretStr | None = None
-    """Signs notifications: 32 bytes of a P-256 key in base64url, the same for every
-    process. Unset: beside the embedded database one is made, else none are sent."""
-    vapid_subject: str = "mailto:stereospot@localhost"
-    """Whom a push service may complain to: `mailto:` or `https:`."""
     webhook_private_addresses: bool = False
     """Webhooks may go to this machine and its own network, and over plain HTTP."""
     quota_films_at_once: int | None = Field(default=10, ge=0)
     """Films that one person may have in work; empty: any number. Staff has no quotas."""
     quota_minutes_a_month: int | None = Field(default=600, ge=0)
     """Film minutes that one person may have converted in a month; empty: any number."""
+
+    ingest_hosts: Annotated[list[str], NoDecode] = []
+    """Sites that films may be fetched from, by commas, each with what is below it; `*`:
+    any. Unset: films are not fetched from the web."""
+    ingest_buckets: Annotated[list[str], NoDecode] = []
+    """S3 buckets that films may be fetched from, by commas, by everybody who may sign in."""
+    ingest_max_height: int = Field(default=2160, ge=144)
+    """Rows of a picture: where a site has several sizes, the best that has no more."""
+    ingest_cookies: SecretStr | None = None
+    """What sites are shown that want to know who asks, as a browser's cookies.txt."""
+    ingest_private_addresses: bool = False
+    """Also fetch from this machine and its network: for trials only."""
 
     django_secret_key: SecretStr | None = None
     """Signs sessions; unset: one is made and kept in the data directory."""
@@ -109,7 +105,8 @@ class Environment(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _split_lists(cls, values: dict[str, object]) -> dict[str, object]:
-        for name in ("django_allowed_hosts", "csrf_trusted_origins"):
+        lists = ("django_allowed_hosts", "csrf_trusted_origins", *_PLACES)
+        for name in lists:
             if isinstance(text := values.get(name), str):
                 values[name] = [
                     part.strip() for part in text.split(",") if part.strip()
@@ -139,8 +136,6 @@ class Environment(BaseSettings):
         """Refuse to start workers that could not send a single segment."""
         if self.inference_backend == "http" and not self.inference_http_url:
             raise ValueError("INFERENCE_BACKEND=http wants INFERENCE_HTTP_URL")
-        if self.email_host and not self.site_url:
-            raise ValueError("EMAIL_HOST wants SITE_URL, for the links in mail")
         if self.inference_backend == "sagemaker" and not (
             self.sagemaker_endpoint_name and self.source_bucket
         ):

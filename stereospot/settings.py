@@ -95,25 +95,6 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
-SITE_URL = str(env.site_url or "http://localhost:8000").rstrip("/")
-EMAIL_HOST = env.email_host
-EMAIL_PORT = env.email_port
-EMAIL_HOST_USER = env.email_host_user
-EMAIL_HOST_PASSWORD = (
-    env.email_host_password.get_secret_value() if env.email_host_password else ""
-)
-EMAIL_USE_TLS = env.email_security == "starttls"
-EMAIL_USE_SSL = env.email_security == "tls"
-EMAIL_TIMEOUT = 15
-DEFAULT_FROM_EMAIL = env.default_from_email
-VAPID_SUBJECT = env.vapid_subject
-VAPID_PRIVATE_KEY = (
-    env.vapid_private_key.get_secret_value()
-    if env.vapid_private_key
-    else embedded.push_key(DATA_DIR)
-    if env.database_url is None
-    else ""
-)
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-gb"
@@ -277,6 +258,7 @@ CELERY_TASK_ROUTES = {
     "chunk": {"queue": "media"},
     "concat": {"queue": "media"},
     "infer": {"queue": "gpu"},
+    "ingest": {"queue": "media"},
     "sweep": {"queue": "control"},
     "tell": {"queue": "control"},
     # Not with the sweep: a slow store must not keep it waiting.
@@ -300,6 +282,14 @@ WEBHOOK_PRIVATE_ADDRESSES = env.webhook_private_addresses
 
 AWS_REGION = env.aws_region
 CLOUDWATCH_SYSTEM = env.cloudwatch_system
+
+# --- Films from elsewhere ---------------------------------------------------------
+
+INGEST_HOSTS = [host.lower() for host in env.ingest_hosts]
+INGEST_BUCKETS = env.ingest_buckets
+INGEST_MAX_HEIGHT = env.ingest_max_height
+INGEST_COOKIES = env.ingest_cookies
+INGEST_PRIVATE_ADDRESSES = env.ingest_private_addresses
 
 # --- Inference --------------------------------------------------------------------
 

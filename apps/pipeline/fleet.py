@@ -21,7 +21,15 @@ from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
 from django.utils.timezone import now
 
 from apps.jobs import ledger
-from apps.jobs.models import ACTIVE, DeadLetter, Event, Invocation, Job, Segment
+from apps.jobs.models import (
+    ACTIVE,
+    OWN_STAGES,
+    DeadLetter,
+    Event,
+    Invocation,
+    Job,
+    Segment,
+)
 from apps.pipeline import messages
 from apps.pipeline import queues as sqs
 from apps.pipeline.queues import Counts, QueueAwayError
@@ -135,7 +143,7 @@ def _counts() -> dict[str, Counts]:
 def _oldest() -> dict[str, float]:
     """By what is due: the ledger knows when it sent what nobody has taken yet."""
     stages = Job.objects.filter(
-        status__in=[Job.Status.CHUNKING, Job.Status.REASSEMBLING],
+        status__in=OWN_STAGES,
         lease_expires_at=None,
     )
     segments = Segment.objects.filter(

@@ -23,11 +23,15 @@ from stereospot.celery import app
 from workers.batches import publish_batch
 
 QUEUES = ("media", "gpu", "control")
-_STAGES = {Job.Status.CHUNKING: "chunk", Job.Status.REASSEMBLING: "concat"}
+_STAGES = {
+    Job.Status.INGESTING: "ingest",
+    Job.Status.CHUNKING: "chunk",
+    Job.Status.REASSEMBLING: "concat",
+}
 
 
 def send_stage(job: Job, *, pause: int = 0) -> None:
-    """Start (again) the stage that the job is in, if that is chunk or concat."""
+    """Start (again) the stage that the job is in, if one worker does it."""
     name = _STAGES.get(Job.Status(job.status))
     if name is None:  # it was stopped meanwhile
         return

@@ -19,6 +19,7 @@ def retry(job_id: UUID) -> Job | None:
     with storage.translated():
         cut = storage.source().keys(segments_prefix(job_id))
         made = storage.result().keys(stereo_segments_prefix(job_id))
+        unfetched = _is_unfetched(job_id)
     done = {segment for segment in segments if segment.stereo_key in made}
     lost = {
         segment.index
@@ -30,4 +31,9 @@ def retry(job_id: UUID) -> Job | None:
         for segment in segments
         if segment.index in lost or segment.status != Segment.Status.DONE
     )
-    return ledger.retry(job_id, lost=lost, uncut=uncut)
+    return ledger.retry(job_id, lost=lost, uncut=uncut, unfetched=unfetched)
+
+
+def _is_unfetched(job_id: UUID) -> bool:
+    job = Job.objects.filter(pk=job_id, origin__isnull=False).first()
+    return job is not None and not storage.source().exists(job.source_key)

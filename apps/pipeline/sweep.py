@@ -23,7 +23,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.timezone import now
 
 from apps.jobs import ledger, limits, storage
-from apps.jobs.models import Job, Notice, Segment, Upload
+from apps.jobs.models import OWN_STAGES, Job, Notice, Segment, Upload
 from apps.pipeline import cloudwatch, dead_letters, invocations, messages
 from stereospot.celery import app
 from workers.batches import publish_batch
@@ -157,7 +157,7 @@ def _silent_stages() -> int:
         return True
 
     waiting = Job.objects.filter(
-        status__in=[Job.Status.CHUNKING, Job.Status.REASSEMBLING],
+        status__in=OWN_STAGES,
         lease_expires_at=None,
     )
     found = messages.waiting("media")

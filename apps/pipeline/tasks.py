@@ -25,6 +25,7 @@ from apps.jobs.sending import after_commit
 from apps.pipeline import chunk as chunking
 from apps.pipeline import concat as joining
 from apps.pipeline import infer as inference
+from apps.pipeline import ingest as ingesting
 from apps.pipeline import messages, telling
 from apps.pipeline import sweep as sweeping
 from apps.pipeline import tidy as tidying
@@ -38,6 +39,23 @@ Claimed = TypeVar("Claimed")
 
 TOLD = (StereoSpotError,)
 """What the ledger and the attempt's own log tell; no traceback for Celery to log."""
+
+
+@shared_task(name="ingest", bind=True, max_retries=None, throws=TOLD)
+def ingest(self: Task[..., Any], job_id: str) -> None:
+    """Fetch the source that nobody brings, then have it cut."""
+    job = _claimed(ledger.claim_stage, UUID(job_id), Job.Status.INGESTING)
+    if job is None:
+        _hand_on_again(self, UUID(job_id))
+        return
+    with bound_contextvars(job_id=job_id, stage="ingest", attempt=job.attempt):
+        source = attempt(StageClaim(job), partial(ingesting.ingest, job))
+        if isinstance(source, StereoSpotError):
+            again = recorded(lambda: ledger.fail_stage(job, source))
+            _again(self, job.pk, again, source)
+        if not recorded(lambda: ledger.finish_ingest(job, *source)):
+            raise Ignore
+    messages.send_stage(recorded(lambda: Job.objects.get(pk=job.pk)))
 
 
 @shared_task(name="chunk", bind=True, max_retries=None, throws=TOLD)
@@ -161,7 +179,9 @@ def _hand_on_again(task: Task[..., Any], job_id: UUID) -> None:
     job = recorded(lambda: Job.objects.filter(pk=job_id).first())
     if job is None:
         return
-    if task.name == "chunk" and job.status == Job.Status.CHUNKED:
+    if task.name == "ingest" and job.status == Job.Status.CHUNKING:
+        messages.send_stage(job)
+    elif task.name == "chunk" and job.status == Job.Status.CHUNKED:
         _become_conversion(task, job)
     elif task.name == "infer" and job.status == Job.Status.REASSEMBLING:
         messages.send_stage(job)

@@ -194,7 +194,9 @@ def test_a_job_whose_segments_are_all_done_goes_on_to_the_concat(job, outbox):
     assert outbox.sent == ["reassembling+0"]
 
 
-@pytest.mark.parametrize("status", ["chunking_in_progress", "reassembling"])
+@pytest.mark.parametrize(
+    "status", ["ingesting", "chunking_in_progress", "reassembling"]
+)
 def test_a_stage_whose_message_was_lost_is_sent_again_once(job, outbox, status):
     Job.objects.update(status=status, notify_at=now() - JUST_DUE)
 
@@ -225,7 +227,9 @@ def test_stages_that_wait_in_a_crowded_queue_are_not_sent_again_and_again(job, o
     assert outbox.sent == []
 
 
-@pytest.mark.parametrize("status", ["chunking_in_progress", "reassembling"])
+@pytest.mark.parametrize(
+    "status", ["ingesting", "chunking_in_progress", "reassembling"]
+)
 def test_a_stage_whose_worker_died_is_sent_again_after_a_pause(
     job, outbox, settings, status
 ):

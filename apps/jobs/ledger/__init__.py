@@ -28,7 +28,7 @@ from apps.jobs.ledger.notices import (
     note_untold,
     unsubscribe,
 )
-from apps.jobs.ledger.people import cancel, delete, recut, retry, start
+from apps.jobs.ledger.people import cancel, delete, fetch, recut, retry, start
 from apps.jobs.ledger.quotas import Quota, charge, create, quota_of
 from apps.jobs.ledger.rows import DELIVERY, Refused, Retry, is_alive
 from apps.jobs.ledger.segments import (
@@ -45,6 +45,7 @@ from apps.jobs.ledger.stages import (
     fail_stage,
     finish_chunk,
     finish_concat,
+    finish_ingest,
     record_plan,
     release_stage,
     renew_stage,
@@ -85,8 +86,10 @@ __all__ = [
     "expire_stage",
     "fail_segment",
     "fail_stage",
+    "fetch",
     "finish_chunk",
     "finish_concat",
+    "finish_ingest",
     "finish_segment",
     "forget_notices",
     "is_alive",

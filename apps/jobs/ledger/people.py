@@ -25,6 +25,20 @@ def start(job_id: UUID) -> bool:
 
 
 @transaction.atomic
+def fetch(job_id: UUID) -> bool:
+    """Nobody brings the source: True for the one caller who should send ingest."""
+    job = rows.lock_job(job_id)
+    if job is None or job.origin is None:
+        return False
+    moved = rows.move(
+        job_id, [Job.Status.CREATED], Job.Status.INGESTING, started_at=now()
+    )
+    if moved:
+        rows.note(job_id, "fetching")
+    return moved
+
+
+@transaction.atomic
 def cancel(job_id: UUID) -> bool:
     """Stop the job; its workers hear of it when they next renew their leases."""
     if rows.lock_job(job_id) is None:
@@ -54,12 +68,17 @@ def delete(job_id: UUID) -> bool:
 
 @transaction.atomic
 def retry(
-    job_id: UUID, *, lost: Collection[int] = (), uncut: bool = False
+    job_id: UUID,
+    *,
+    lost: Collection[int] = (),
+    uncut: bool = False,
+    unfetched: bool = False,
 ) -> Job | None:
     """Go on with a failed job from what is done; the job, for who should send for it.
 
     `lost` are segments whose stereo segment is gone though they were done; `uncut` says
-    that segment objects are gone, so that everything begins with cutting.
+    that segment objects are gone, so that everything begins with cutting; `unfetched`
+    that the source is not there and can be fetched.
     """
     job = rows.lock_job(job_id)
     if job is None or job.status != Job.Status.FAILED:
@@ -70,12 +89,12 @@ def retry(
     missing = segments.exclude(status=Segment.Status.DONE)
     missing |= segments.filter(index__in=list(lost))
     if not segments.exists():
-        target = Job.Status.CHUNKING
+        target = Job.Status.INGESTING if unfetched else Job.Status.CHUNKING
     elif missing.exists():
         target = Job.Status.CHUNKED
     else:
         target = Job.Status.REASSEMBLING
-    if target != Job.Status.CHUNKING:  # which asks again whether there is room
+    if segments.exists():  # cutting asks again whether there is room
         charges.take_again(job_id)
     missing.update(
         status=Segment.Status.PENDING,

@@ -1,4 +1,4 @@
-"""The stages that one worker does for the whole job: chunk and concat."""
+"""The stages that one worker does for the whole job: ingest, chunk and concat."""
 
 from __future__ import annotations
 
@@ -57,6 +57,24 @@ def release_stage(job: Job) -> bool:
     """The worker has to stop: others may go on at once, and nobody has failed."""
     due = now() + DELIVERY
     return rows.held(job).update(lease_expires_at=None, notify_at=due) == 1
+
+
+@transaction.atomic
+def finish_ingest(job: Job, extension: str, title: str) -> bool:
+    """The source is in the store; True for the caller who should send chunk.
+
+    Asked again, because the answer was lost, it is the same.
+    """
+    locked = rows.lock_job(job.pk)
+    if locked is None or not rows.held(job).exists():
+        return (
+            locked is not None
+            and locked.status == Job.Status.CHUNKING
+            and locked.attempt == job.attempt
+        )
+    rows.note(job.pk, "ingested")
+    found = {"source_extension": extension, "title": title}
+    return rows.move(job.pk, [Job.Status.INGESTING], Job.Status.CHUNKING, **found)
 
 
 @transaction.atomic

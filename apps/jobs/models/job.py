@@ -16,6 +16,7 @@ from apps.jobs.models.grams import Grams
 from contract.frames import Picture
 from contract.keys import DepthKey, FinalKey, SourceKey
 from contract.modes import Engine, StereoMode, StereoSettings
+from contract.origins import Link
 
 MODE_CHOICES = [
     (StereoMode.SBS.value, "Side by side"),
@@ -32,6 +33,7 @@ ENGINE_CHOICES = [
 
 STATUSES = [
     "created",
+    "ingesting",
     "chunking_in_progress",
     "chunking_complete",
     "reassembling",
@@ -40,9 +42,11 @@ STATUSES = [
     "cancelled",
     "deleted",
 ]
-ACTIVE = STATUSES[1:4]
+ACTIVE = STATUSES[1:5]
 """There is work to do, and so a message in flight or due."""
-OVER = STATUSES[4:]
+OVER = STATUSES[5:]
+OWN_STAGES = ["ingesting", "chunking_in_progress", "reassembling"]
+"""What one worker does for the whole job."""
 TIDIED = ["completed", "cancelled", "deleted"]
 """Over for good: objects that nobody needs any more are deleted. A failed job keeps its
 segments, for *Retry* goes on from them."""
@@ -53,6 +57,7 @@ class Job(models.Model):
 
     class Status(models.TextChoices):
         CREATED = "created", "Waiting for the film"
+        INGESTING = "ingesting", "Fetching the film"
         CHUNKING = "chunking_in_progress", "Cutting into segments"
         CHUNKED = "chunking_complete", "Converting"
         REASSEMBLING = "reassembling", "Joining"
@@ -78,6 +83,8 @@ class Job(models.Model):
     reference = models.BooleanField(default=False)
     """Follow the engine's published algorithm (`StereoSettings.reference`)."""
     source_extension = models.CharField(max_length=8, default="mp4")
+    origin = models.JSONField(null=True, editable=False)
+    """Where the source is to be fetched from (`contract.origins`); null: it is brought."""
     depth_extension = models.CharField(max_length=8, blank=True)
     """Of the depth video that came with the film; empty: the engine estimates depth."""
     fingerprint = models.CharField(max_length=64, blank=True)
@@ -179,8 +186,7 @@ class Job(models.Model):
             ),
             models.CheckConstraint(
                 name="job_leased_only_in_its_own_stages",
-                condition=Q(lease_expires_at=None)
-                | Q(status__in=["chunking_in_progress", "reassembling"]),
+                condition=Q(lease_expires_at=None) | Q(status__in=OWN_STAGES),
             ),
             models.CheckConstraint(
                 name="job_notified_iff_active",
@@ -237,6 +243,9 @@ class Job(models.Model):
     @property
     def final_key(self) -> str:
         return str(FinalKey(self.id, self.final_extension))
+
+    def get_origin(self) -> Link | None:
+        return self.origin and Link.model_validate(self.origin)
 
     def get_picture(self) -> Picture:
         return Picture.model_validate(self.picture)

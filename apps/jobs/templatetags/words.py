@@ -30,6 +30,8 @@ _EVENTS = {
     "retried": "Retried",
     "recut": "Cut again from the start",
     "dead-letter": "The queue gave up a message",
+    "fetching": "Fetching the film",
+    "ingested": "The film is there",
     "delivered": "Copied to a file of this machine",
 }
 

@@ -23,7 +23,8 @@ LEAST_MEASURED = 3
 """Segments that must be done before their times say anything about the rest."""
 QUEUED = "Queued: no worker has it yet."
 
-_STEPS = ("Upload", "Cut", "Convert", "Join", "Done")
+_STEPS = ("Cut", "Convert", "Join", "Done")
+"""After the film has come: by an upload, or fetched from elsewhere."""
 _ENDS = {"Cut": "chunked", "Convert": "converted", "Join": "completed"}
 """The event that ends a step."""
 SEGMENT_WORDS = {
@@ -138,6 +139,8 @@ def _waits_for_gpu(counts: Counter[str], waiting: Counter[str]) -> bool:
 def _sentence(job: Job, counts: Counter[str], done: int, for_gpu: bool) -> str:
     waits = job.lease_expires_at is None
     match Job.Status(job.status):
+        case Job.Status.INGESTING:
+            return QUEUED if waits else "Fetching the film."
         case Job.Status.CHUNKING:
             return QUEUED if waits else "Cutting into segments."
         case Job.Status.CHUNKED:
@@ -165,10 +168,10 @@ def _title(job: Job, done: int, total: int) -> str:
 
 
 def _steps(job: Job, counts: Counter[str], milestones: Sequence[Event]) -> list[Step]:
-    present = _present(job, counts)
+    present = _present(job, counts, milestones)
     durations = _durations(job, milestones)
     steps = []
-    for position, name in enumerate(_STEPS):
+    for position, name in enumerate((_arrival(job), *_STEPS)):
         state = "done" if position < present else "todo"
         if position == present:
             state = "stopped" if job.is_over else "current"
@@ -179,11 +182,16 @@ def _steps(job: Job, counts: Counter[str], milestones: Sequence[Event]) -> list[
     return steps
 
 
-def _present(job: Job, counts: Counter[str]) -> int:
+def _arrival(job: Job) -> str:
+    return "Upload" if job.origin is None else "Fetch"
+
+
+def _present(job: Job, counts: Counter[str], milestones: Sequence[Event]) -> int:
     """Position of the step in which the job is, or in which it was stopped."""
     if job.status == Job.Status.COMPLETED:
-        return len(_STEPS)
-    if job.started_at is None:
+        return 1 + len(_STEPS)
+    is_fetched = any(event.kind == "ingested" for event in milestones)
+    if job.started_at is None or not (job.origin is None or is_fetched):
         return 0
     if not counts:
         return 1
@@ -195,7 +203,8 @@ def _durations(job: Job, milestones: Sequence[Event]) -> dict[str, float]:
     durations: dict[str, float] = {}
     begun = job.started_at
     retries = [event.at for event in milestones if event.kind == "retried"]
-    for name, kind in _ENDS.items():
+    ends = _ENDS if job.origin is None else {"Fetch": "ingested"} | _ENDS
+    for name, kind in ends.items():
         ended = next((event.at for event in milestones if event.kind == kind), None)
         if begun is None or ended is None:
             break

@@ -8,15 +8,13 @@ machine, its network, or a cloud's metadata.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 from collections.abc import Iterable
 
 import httpcore2
 from django.conf import settings
 
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-"""IPv4 addresses, spelled as IPv6 ones for networks without IPv4 (RFC 6052)."""
+from contract.addresses import is_public
 
 
 class ForbiddenAddressError(httpcore2.ConnectError):
@@ -53,16 +51,7 @@ class PublicBackend(httpcore2.AsyncNetworkBackend):
 
 def is_allowed(address: str) -> bool:
     """Whether connections may be made to this IP address."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if settings.WEBHOOK_PRIVATE_ADDRESSES:
-        return True
-    if isinstance(ip, ipaddress.IPv6Address):
-        within = ip.ipv4_mapped or ip.sixtofour
-        if ip in _NAT64:
-            within = ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
-        if within is not None:
-            return is_allowed(str(within))
-    return ip.is_global and not ip.is_multicast
+    return settings.WEBHOOK_PRIVATE_ADDRESSES or is_public(address)
 
 
 async def _addresses(host: str, port: int) -> list[str]:

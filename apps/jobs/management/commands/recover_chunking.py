@@ -54,6 +54,9 @@ def _recovered(job: Job) -> str:
     match job.status:
         case Job.Status.FAILED:
             return _retried(job)
+        case Job.Status.INGESTING:
+            resend(job)
+            return "its film is not there yet; fetching was sent again."
         case Job.Status.CHUNKING:
             resend(job)
             return "no worker was at it; cutting was sent again."
@@ -68,6 +71,8 @@ def _retried(job: Job) -> str:
     if again is None:
         return _WENT_ON
     messages.send_retry(again)
+    if again.status == Job.Status.INGESTING:
+        return "it had failed, and its film is fetched again."
     if again.status == Job.Status.CHUNKING:
         return "it had failed, and is cut again."
     return "it had failed, and goes on from what is done."
