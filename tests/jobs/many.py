@@ -27,11 +27,12 @@ FROM generate_series(1, %(number)s) n
 _SEGMENTS = """
 INSERT INTO jobs_segment (
     job_id, index, frames, frame_count, status, attempt, failures, error_code,
-    error_message, frames_done, engine_version, seconds
+    error_message, frames_done, engine_version, seconds, finished_at
 ) SELECT
     job.id, n, '{}', 1,
     CASE WHEN job.status = 'failed' THEN 'failed' ELSE 'done' END, 1, 0, '', '', 0, '',
-    CASE WHEN job.status = 'failed' THEN NULL ELSE 9 END
+    CASE WHEN job.status = 'failed' THEN NULL ELSE 9 END,
+    CASE WHEN job.status = 'failed' THEN NULL ELSE now() END
 FROM jobs_job job, generate_series(0, job.total_segments - 1) n
 WHERE job.owner_id = %(owner)s
 """

@@ -130,7 +130,7 @@ def test_pages_follow_one_another_without_gap_or_repetition(client, alice):
     url = "/"
     while url:
         context = client.get(url).context
-        seen += [row["job"] for row in context["rows"]]
+        seen += [row.job for row in context["rows"]]
         older = context["older"]
         url = f"/?before={older.pk}" if older else ""
 

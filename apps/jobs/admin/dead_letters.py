@@ -11,7 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from apps.jobs import ledger
-from apps.jobs.admin.windows import ReadOnly, may_work, tell
+from apps.jobs.admin.windows import NewestOnly, ReadOnly, may_work, tell
 from apps.jobs.models import DeadLetter
 from apps.pipeline import dead_letters
 from apps.pipeline.queues import QueueAwayError
@@ -36,7 +36,9 @@ class DeadLetterAdmin(ReadOnly, admin.ModelAdmin[DeadLetter]):
     list_filter = ("status", "queue", "buried_at")
     list_select_related = ("job",)
     list_per_page = 50
+    paginator = NewestOnly
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     search_fields = ("=job__id", "=message_id", "=task_id", "task")
     search_help_text = "Id of the job, the message or the task; or the task's name"
     fields = readonly_fields = (

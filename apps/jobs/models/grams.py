@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 from django.contrib.postgres.fields import ArrayField
-from django.db.models import Func, TextField
+from django.contrib.postgres.lookups import DataContains
+from django.db.models import Func, Q, TextField, Value
+from django.db.models.functions import Cast
 
 
 class Grams(Func):
@@ -19,3 +21,10 @@ class Grams(Func):
 
     function = "title_grams"
     output_field = ArrayField(TextField())
+
+
+def titled(part: str) -> Q:
+    """Jobs with `part` in their titles."""
+    grams = Grams(Cast(Value(part), TextField()), 3)
+    # Twice the same, the second so that the index can answer it.
+    return Q(title__icontains=part) & Q(DataContains(Grams("title", 1), grams))

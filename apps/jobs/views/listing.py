@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
-from django.db.models import Count, Q, QuerySet, TextField, Value
+from django.db.models import Q, QuerySet, TextField, Value
 from django.db.models.functions import Cast
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.utils.timezone import now
 from django.views.decorators.http import require_safe
 
-from apps.jobs.models import ACTIVE, Job, Segment
+from apps.jobs.models import ACTIVE, Job
 from apps.jobs.models.grams import Grams
+from apps.jobs.rows import Row
 from apps.jobs.views.access import AuthenticatedRequest, visible_jobs
 
 PAGE = 25
@@ -39,7 +37,7 @@ def job_list(request: AuthenticatedRequest) -> HttpResponse:
         chosen(request.user, state, search), request.GET.get("before", "")
     )
     context = {
-        "rows": _rows(jobs),
+        "rows": Row.of(jobs),
         "older": older,
         "is_first_page": "before" not in request.GET,
         "state": state,
@@ -78,34 +76,3 @@ def _page(jobs: QuerySet[Job], before: str) -> tuple[list[Job], Job | None]:
         jobs = jobs.filter(Q(created_at__lt=at) | Q(id__lt=last.pk))
     page = list(jobs[: PAGE + 1])
     return page[:PAGE], page[PAGE - 1] if len(page) > PAGE else None
-
-
-def _rows(jobs: Sequence[Job]) -> list[dict[str, object]]:
-    undone = _undone(jobs)
-    return [
-        {
-            "job": job,
-            "done": (job.total_segments or 0) - undone.get(job.pk, 0),
-            "took": _took(job),
-        }
-        for job in jobs
-    ]
-
-
-def _undone(jobs: Sequence[Job]) -> dict[UUID, int]:
-    """How many segments are not done yet, of each job of one page.
-
-    The undone ones, for they have an index of their own, which films that are finished
-    are not in: so nobody counts through the segments of a page of long films.
-    """
-    cut = [job for job in jobs if job.status != Job.Status.COMPLETED]
-    segments = Segment.objects.filter(job__in=cut).exclude(status=Segment.Status.DONE)
-    return dict(segments.order_by().values_list("job").annotate(Count("pk")))
-
-
-def _took(job: Job) -> float | None:
-    """Seconds of work so far, or in all."""
-    if job.started_at is None:
-        return None
-    end: datetime = job.finished_at or now()
-    return (end - job.started_at).total_seconds()
