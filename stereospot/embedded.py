@@ -8,6 +8,7 @@ whose messages live in memory: after a restart the sweep sends them again).
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import fcntl
 import os
@@ -58,6 +59,22 @@ class Addresses:
 def secret_key(data_dir: Path) -> str:
     """The key that signs this machine's sessions, made once."""
     return _kept(data_dir / "secret-key", lambda: secrets.token_urlsafe(50))
+
+
+def push_key(data_dir: Path) -> str:
+    """The key that signs this machine's notifications, made once.
+
+    Another one would lose every browser that has subscribed.
+    """
+    return _kept(data_dir / "push-key", new_push_key)
+
+
+def new_push_key() -> str:
+    """32 bytes of a P-256 key, as browsers and push services spell them."""
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    number = ec.generate_private_key(ec.SECP256R1()).private_numbers().private_value
+    return base64.urlsafe_b64encode(number.to_bytes(32, "big")).rstrip(b"=").decode()
 
 
 class Services:

@@ -68,6 +68,25 @@ class Environment(BaseSettings):
     """Largest file that is accepted."""
     max_source_hours: float = Field(default=12.0, gt=0)
     """Longest film that is accepted."""
+    site_url: HttpUrl | None = None
+    """Address of the pages, for links in mail; wanted where mail is sent."""
+    email_host: str = ""
+    """The mail server (SMTP); unset: no mail is sent."""
+    email_port: int = Field(default=587, ge=1, le=65535)
+    """Of the mail server."""
+    email_host_user: str = ""
+    """Name at the mail server, if it wants one."""
+    email_host_password: SecretStr | None = None
+    """Password at the mail server."""
+    email_security: Literal["starttls", "tls", "none"] = "starttls"
+    """How the connection to the mail server is encrypted."""
+    default_from_email: str = "StereoSpot <stereospot@localhost>"
+    """Whom mail comes from."""
+    vapid_private_key: SecretStr | None = None
+    """Signs notifications: 32 bytes of a P-256 key in base64url, the same for every
+    process. Unset: beside the embedded database one is made, else none are sent."""
+    vapid_subject: str = "mailto:stereospot@localhost"
+    """Whom a push service may complain to: `mailto:` or `https:`."""
     webhook_private_addresses: bool = False
     """Webhooks may go to this machine and its own network, and over plain HTTP."""
     quota_films_at_once: int | None = Field(default=10, ge=0)
@@ -136,6 +155,8 @@ class Environment(BaseSettings):
         """Refuse to start workers that could not send a single segment."""
         if self.inference_backend == "http" and not self.inference_http_url:
             raise ValueError("INFERENCE_BACKEND=http wants INFERENCE_HTTP_URL")
+        if self.email_host and not self.site_url:
+            raise ValueError("EMAIL_HOST wants SITE_URL, for the links in mail")
         if self.inference_backend == "sagemaker" and not (
             self.sagemaker_endpoint_name and self.source_bucket
         ):

@@ -95,6 +95,25 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+SITE_URL = str(env.site_url or "http://localhost:8000").rstrip("/")
+EMAIL_HOST = env.email_host
+EMAIL_PORT = env.email_port
+EMAIL_HOST_USER = env.email_host_user
+EMAIL_HOST_PASSWORD = (
+    env.email_host_password.get_secret_value() if env.email_host_password else ""
+)
+EMAIL_USE_TLS = env.email_security == "starttls"
+EMAIL_USE_SSL = env.email_security == "tls"
+EMAIL_TIMEOUT = 15
+DEFAULT_FROM_EMAIL = env.default_from_email
+VAPID_SUBJECT = env.vapid_subject
+VAPID_PRIVATE_KEY = (
+    env.vapid_private_key.get_secret_value()
+    if env.vapid_private_key
+    else embedded.push_key(DATA_DIR)
+    if env.database_url is None
+    else ""
+)
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-gb"

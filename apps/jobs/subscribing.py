@@ -1,13 +1,15 @@
-"""Let a person's webhook be told, from the page or by the API."""
+"""Where a person wants to be told: webhooks, by the page or the API, and browsers."""
 
 from __future__ import annotations
 
 import ipaddress
 import secrets
 
+from cryptography.hazmat.primitives.asymmetric import ec
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
+from django.utils.http import urlsafe_base64_decode
 from pydantic import HttpUrl, TypeAdapter, ValidationError
 
 from apps.jobs.models import Subscription
@@ -17,7 +19,9 @@ from contract.notices import NoticeKind
 
 MOST_WEBHOOKS = 10
 """Of one person."""
-LONGEST = 500
+MOST_BROWSERS = 20
+"""Of one person."""
+LONGEST = 1000
 """Characters of an address."""
 _URL = TypeAdapter(HttpUrl)
 
@@ -44,17 +48,61 @@ def add_webhook(owner: User, address: str) -> Subscription:
     return made
 
 
+def push_of(owner: User) -> QuerySet[Subscription]:
+    return Subscription.objects.filter(owner=owner, channel=Subscription.Channel.PUSH)
+
+
+def add_push(owner: User, endpoint: str, keys: dict[str, str], name: str) -> None:
+    """Tell the owner's browser when a job is completed or failed; raises
+    `StereoSpotError`."""
+    url = _checked(endpoint)
+    _check_keys(keys)
+    channel = Subscription.Channel.PUSH
+    # The browser is told of one person's jobs: theirs who has signed in last.
+    Subscription.objects.filter(channel=channel, target=url).exclude(
+        owner=owner
+    ).delete()
+    known = push_of(owner)
+    if known.exclude(target=url).count() >= MOST_BROWSERS:
+        raise _refused(f"{MOST_BROWSERS} browsers are the most: remove one first.")
+    facts = {"p256dh": keys["p256dh"], "auth": keys["auth"], "name": name[:80]}
+    kinds = [NoticeKind.COMPLETED, NoticeKind.FAILED]
+    Subscription.objects.update_or_create(
+        owner=owner,
+        channel=channel,
+        target=url,
+        defaults={
+            "kinds": kinds,
+            "details": facts,
+            "failing_since": None,
+            "stopped_at": None,
+        },
+    )
+
+
+def _check_keys(keys: dict[str, str]) -> None:
+    """What `channels.push` encrypts with; it could not tell the person what is wrong."""
+    try:
+        point = urlsafe_base64_decode(keys["p256dh"])
+        ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
+        is_secret = len(urlsafe_base64_decode(keys["auth"])) == 16
+    except (KeyError, ValueError) as error:
+        raise _refused("The browser's keys make no sense.") from error
+    if not is_secret:
+        raise _refused("The browser's keys make no sense.")
+
+
 def _checked(address: str) -> str:
     try:
         url = _URL.validate_python(address.strip())
     except ValidationError as error:
         raise _refused("This is no https:// address.") from error
     if url.scheme != "https" and not settings.WEBHOOK_PRIVATE_ADDRESSES:
-        raise _refused("Webhooks go over https:// only.")
+        raise _refused("Only https:// addresses are taken.")
     if url.username or url.password or url.fragment:
         raise _refused("Leave out the password and what follows a #.")
     if _is_private(url.host or ""):
-        raise _refused("Webhooks go to public addresses only.")
+        raise _refused("Only public addresses are taken.")
     if len(str(url)) > LONGEST:
         raise _refused(f"An address has at most {LONGEST} characters.")
     return str(url)

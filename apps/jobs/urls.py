@@ -32,6 +32,17 @@ urlpatterns = [
     path("jobs/<uuid:job_id>/playlist.m3u", views.playlist, name="job-playlist"),
     path("playlist.m3u", views.playlist_of_all, name="playlist"),
     path("films/<str:token>/<str:name>", views.film, name="film"),
+    path("account/", views.account, name="account"),
+    path("account/password/", views.change_password, name="account-password"),
+    path("account/elsewhere/", views.sign_out_elsewhere, name="account-elsewhere"),
+    path("account/mail/", views.tell_by_mail, name="account-mail"),
+    path("account/browsers/", views.tell_browser, name="account-browser"),
+    path(
+        "account/browsers/<int:browser_id>/forget/",
+        views.forget_browser,
+        name="account-browser-forget",
+    ),
+    path("worker.js", views.service_worker, name="service-worker"),
     path("account/api/", views.programs_page, name="programs"),
     path("account/api/tokens/", views.make_token, name="token-make"),
     path(

@@ -46,7 +46,7 @@ def test_every_answer_carries_the_headers(client, alice, path):
         assert response["X-Frame-Options"] == "DENY"
 
 
-def test_a_static_file_carries_them_too(client, settings, tmp_path):
+def test_a_static_file_carries_them_too(db, tmp_path):
     (tmp_path / "film.svg").write_text("<svg/>")
     with override_settings(STATIC_ROOT=tmp_path, WHITENOISE_AUTOREFRESH=True):
         response = Client().get("/static/film.svg")

@@ -10,9 +10,6 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from django.utils.timezone import now
@@ -20,58 +17,11 @@ from django.utils.timezone import now
 from apps.jobs import ledger
 from apps.jobs.models import Job, Notice, Subscription
 from apps.pipeline import messages, sweep, tasks
-from apps.pipeline.channels import public, webhook
+from apps.pipeline.channels import posting, public, webhook
 from apps.pipeline.telling import tell
 from contract.notices import NoticeKind
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@dataclass
-class Receiver:
-    """Somebody's server, which answers with `status`."""
-
-    status: int = 204
-    location: str = ""
-    url: str = ""
-    told: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    receiver = Receiver()
-    handler = type("Handler", (_Handler,), {"receiver": receiver})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    receiver.url = f"http://127.0.0.1:{server.server_port}/told"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield receiver
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    receiver: Receiver
-
-    def log_message(self, *args: object) -> None:
-        """Nothing on the terminal."""
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        self.receiver.told.append((headers, body))
-        self.send_response(self.receiver.status)
-        if self.receiver.location:
-            self.send_header("Location", self.receiver.location)
-        self.end_headers()
-
-
-@pytest.fixture
-def at_home(settings) -> None:
-    """Webhooks may go to this machine."""
-    settings.WEBHOOK_PRIVATE_ADDRESSES = True
 
 
 @pytest.fixture
@@ -157,7 +107,7 @@ def test_a_redirect_is_not_followed(notice, receiver):
 
 @pytest.mark.usefixtures("at_home")
 def test_a_receiver_that_never_ends_its_answer_is_left(notice, monkeypatch):
-    monkeypatch.setattr(webhook, "SECONDS", 0.5)
+    monkeypatch.setattr(posting, "SECONDS", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as server, contextlib.ExitStack() as ex:
         port = server.getsockname()[1]
         Subscription.objects.update(target=f"http://127.0.0.1:{port}/")
@@ -247,7 +197,7 @@ def test_a_name_that_is_looked_up_twice_leads_nowhere_else(
         raise webhook.httpcore2.ConnectError("unreachable")
 
     monkeypatch.setattr(public, "_addresses", addresses)
-    monkeypatch.setattr(webhook.httpcore2.AnyIOBackend, "connect_tcp", connect)
+    monkeypatch.setattr(posting.httpcore2.AnyIOBackend, "connect_tcp", connect)
     Subscription.objects.update(
         target=receiver.url.replace("127.0.0.1", "evil.example")
     )

@@ -31,6 +31,8 @@ def test_lists_are_separated_by_commas(monkeypatch):
         {"sagemaker_invoke_timeout_seconds": 3601},
         {"inference_max_in_flight": 0},
         {"quota_films_at_once": -1},
+        {"email_host": "mail.example"},
+        {"email_security": "maybe"},
         {"quota_minutes_a_month": "many"},
     ],
 )
@@ -49,6 +51,8 @@ def test_an_empty_quota_is_none(monkeypatch):
 def test_secrets_do_not_show_in_a_traceback():
     assert "hunter2" not in repr(environment(database_url="postgresql://u:hunter2@h/d"))
     assert "hunter2" not in repr(environment(inference_token="hunter2"))
+    assert "hunter2" not in repr(environment(email_host_password="hunter2"))
+    assert "hunter2" not in repr(environment(vapid_private_key="hunter2"))
 
 
 def test_queues_that_exist_are_known_by_their_url(monkeypatch):

@@ -74,6 +74,10 @@ def note_untold(notice: Notice, answer: str, *, gone: bool = False) -> bool:
     noted = _claimed(notice).update(
         due_at=None if is_late else again, answer=short(answer)
     )
+    if gone and subscription.channel == Subscription.Channel.PUSH:
+        # A browser comes back with another address, or never; nobody can mend this one.
+        subscription.delete()
+        return noted == 1
     others = _due_over(subscription.pk)
     since = subscription.failing_since or now()
     has_failed_long = since < now() - STOPPED_AFTER

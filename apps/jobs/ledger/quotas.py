@@ -39,6 +39,10 @@ class Quota:
         return max(0.0, 60 * self.minutes_a_month - self.seconds)
 
     @property
+    def minutes(self) -> float:
+        return self.seconds / 60
+
+    @property
     def minutes_left(self) -> float | None:
         return None if self.seconds_left is None else self.seconds_left / 60
 

@@ -16,12 +16,15 @@ class Subscription(models.Model):
     """One way of telling one person: a channel and an address on it."""
 
     class Channel(models.TextChoices):
+        MAIL = "mail", "E-mail"
+        PUSH = "push", "Notification"
         WEBHOOK = "webhook", "Webhook"
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE)
     channel = models.CharField(max_length=8, choices=Channel)
-    target = models.CharField(max_length=500)
-    """The address, as the channel spells it: of a webhook the URL."""
+    target = models.CharField(max_length=1000, blank=True)
+    """The address, as the channel spells it: of a webhook and a browser the URL; none for
+    mail, which goes to the account's."""
     kinds = ArrayField(models.CharField(max_length=16))
     """Which `NoticeKind`s it is told."""
     details = models.JSONField(default=dict)

@@ -2,10 +2,19 @@
 
 `listing` lists, `jobs` shows, `previews` shows a frame before `upload` and `parts` take
 the film, `media` hands one out, `links` and `playlists` do so to players without a
-cookie, `programs` lets programs in; `access` says who may see what, `progress` puts the
-ledger's rows into words.
+cookie, `programs` lets programs in, `account` is a person's own; `access` says who may see
+what, `progress` puts the ledger's rows into words.
 """
 
+from apps.jobs.views.account import (
+    account,
+    change_password,
+    forget_browser,
+    service_worker,
+    sign_out_elsewhere,
+    tell_browser,
+    tell_by_mail,
+)
 from apps.jobs.views.jobs import cancel, delete, job, progress, retry
 from apps.jobs.views.links import film
 from apps.jobs.views.listing import job_list
@@ -31,12 +40,15 @@ from apps.jobs.views.upload import new
 
 __all__ = [
     "abandon",
+    "account",
     "add_webhook",
     "cancel",
+    "change_password",
     "complete",
     "delete",
     "film",
     "final",
+    "forget_browser",
     "job",
     "job_list",
     "make_token",
@@ -50,8 +62,12 @@ __all__ = [
     "retry",
     "revoke_token",
     "segments",
+    "service_worker",
+    "sign_out_elsewhere",
     "sign_part",
     "source",
+    "tell_browser",
+    "tell_by_mail",
     "upload_part",
     "upload_state",
 ]

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from apps.jobs.models import Notice, Subscription
-from apps.pipeline.channels import webhook
+from apps.pipeline.channels import mail, push, webhook
 
 CHANNELS: dict[str, Callable[[Notice], str]] = {
+    Subscription.Channel.MAIL: mail.tell,
+    Subscription.Channel.PUSH: push.tell,
     Subscription.Channel.WEBHOOK: webhook.tell,
 }

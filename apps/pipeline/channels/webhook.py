@@ -6,48 +6,30 @@ one receiver cannot forge what another is told.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import hmac
 import json
 import time
 
-import httpcore2
 from django.conf import settings
 from django.utils.crypto import salted_hmac
 
 from apps.jobs.models import Notice, Subscription
-from apps.pipeline.channels.public import PublicBackend
-from apps.pipeline.channels.untold import UntoldError
+from apps.pipeline.channels.posting import post
 
-SECONDS = 15.0
-"""Most that one attempt may take, from the look-up of the name to the status."""
 GONE = 410
 """The receiver wants no more (Standard Webhooks)."""
 
 
 def tell(notice: Notice) -> str:
-    """Post the notice; its status. Redirects are not followed, the answer is not read."""
+    """Post the notice; its status."""
     body = json.dumps(notice.body, separators=(",", ":")).encode()
     headers = {
         "Content-Type": "application/json",
-        "User-Agent": "StereoSpot",
         **_signed(notice, body, int(time.time())),
     }
-    try:
-        status = asyncio.run(_post(notice.subscription.target, headers, body))
-    except (TimeoutError, httpcore2.TimeoutException) as error:
-        raise UntoldError(f"No answer within {SECONDS:.0f} seconds.") from error
-    except (
-        httpcore2.NetworkError,
-        httpcore2.ProtocolError,
-        httpcore2.UnsupportedProtocol,
-    ) as error:
-        raise UntoldError(str(error) or "No connection.") from error
-    if not 200 <= status < 300:
-        raise UntoldError(f"HTTP {status}", gone=status == GONE)
-    return f"HTTP {status}"
+    return post(notice.subscription.target, headers, body, gone=(GONE,))
 
 
 def secret(subscription: Subscription) -> str:
@@ -83,14 +65,3 @@ def _signed(notice: Notice, body: bytes, at: int) -> dict[str, str]:
             f"v1,{base64.b64encode(signature).decode()}" for signature in signatures
         ),
     }
-
-
-async def _post(url: str, headers: dict[str, str], body: bytes) -> int:
-    async with (
-        asyncio.timeout(SECONDS),
-        httpcore2.AsyncConnectionPool(network_backend=PublicBackend()) as pool,
-        pool.stream(
-            "POST", url, headers=list(headers.items()), content=body
-        ) as response,
-    ):
-        return response.status
