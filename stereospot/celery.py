@@ -8,11 +8,14 @@ from typing import Any
 from celery import Celery
 from celery.signals import setup_logging
 
+from workers import monitor
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "stereospot.settings")
 
 app = Celery("stereospot")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+monitor.install(app)
 
 
 @setup_logging.connect

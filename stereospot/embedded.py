@@ -77,6 +77,12 @@ def new_push_key() -> str:
     return base64.urlsafe_b64encode(number.to_bytes(32, "big")).rstrip(b"=").decode()
 
 
+def flower_login(data_dir: Path) -> str:
+    """User and password of this machine's Flower, made once."""
+    secret = _kept(data_dir / "flower-password", lambda: secrets.token_urlsafe(24))
+    return f"stereospot:{secret}"
+
+
 class Services:
     """Context manager: the embedded PostgreSQL and SQS run inside it.
 

@@ -58,6 +58,12 @@ class Environment(BaseSettings):
     """Longest that the endpoint may work at one segment."""
     sagemaker_realtime: bool = False
     """The endpoint answers at once, within 60 s, instead of into a bucket."""
+    monitor_database_url: SecretStr | None = None
+    """PostgreSQL for the workers' events, not through a pooler; unset: `DATABASE_URL`."""
+    flower_url: HttpUrl | None = None
+    """Where Flower listens, for the site to show it to staff."""
+    flower_basic_auth: SecretStr | None = None
+    """`user:password` of Flower, the same there and at the site."""
     cloudwatch_system: str = ""
     """Name of this installation in CloudWatch; unset: nothing is published there."""
     shutdown_grace_seconds: float = Field(default=25.0, ge=1.0)
@@ -164,6 +170,16 @@ class Environment(BaseSettings):
                 "INFERENCE_BACKEND=sagemaker wants SAGEMAKER_ENDPOINT_NAME, and "
                 "SOURCE_BUCKET and RESULT_BUCKET, which the endpoint reads and writes"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _watchable(self) -> Self:
+        """Refuse to start a site whose staff would be asked for a password it has not."""
+        login = self.flower_basic_auth
+        if self.flower_url and self.celery_broker_url and not login:
+            raise ValueError("FLOWER_URL wants FLOWER_BASIC_AUTH, as Flower has it")
+        if login and not all(login.get_secret_value().partition(":")):
+            raise ValueError("FLOWER_BASIC_AUTH is to be user:password")
         return self
 
     @property

@@ -6,10 +6,10 @@ from typing import Any
 
 import django_stubs_ext
 from botocore.config import Config
-from psycopg.conninfo import conninfo_to_dict
+from pydantic import SecretStr
 
 from contract.logs import logging_config
-from stereospot import embedded
+from stereospot import embedded, patience
 from stereospot.environment import Environment
 
 django_stubs_ext.monkeypatch()  # lets admin classes be generic at run time
@@ -52,6 +52,7 @@ INSTALLED_APPS = [
     "django_htmx",
     "django_structlog",
     "apps.jobs",
+    "apps.monitoring",
     "apps.pipeline",
 ]
 MIDDLEWARE = [
@@ -130,43 +131,12 @@ LOGGING_CONFIG = "contract.logs.configure"
 
 # --- The ledger -------------------------------------------------------------------
 
-
-# A database whose host vanishes says nothing. Without these a worker would wait for
-# hours, and the server as long keep the locks of a worker that vanished.
-PATIENCE_WITH_DATABASE = {
-    "connect_timeout": "5",  # seconds
-    "keepalives_idle": "10",
-    "keepalives_interval": "5",
-    "keepalives_count": "3",
-    "tcp_user_timeout": "15000",  # milliseconds
-    "options": "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 "
-    "-c tcp_keepalives_count=3 -c lock_timeout=10s -c statement_timeout=60s "
-    "-c idle_in_transaction_session_timeout=60s",
-}
-
-
-def _database(url: str) -> dict[str, Any]:
-    facts = PATIENCE_WITH_DATABASE | conninfo_to_dict(url)
-    return {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": facts.pop("dbname", "stereospot"),
-        "USER": facts.pop("user", ""),
-        "PASSWORD": facts.pop("password", ""),
-        "HOST": facts.pop("host", ""),
-        "PORT": facts.pop("port", ""),
-        "OPTIONS": facts,
-        "CONN_MAX_AGE": 60,
-        "CONN_HEALTH_CHECKS": True,
-    }
-
-
-DATABASES = {
-    "default": _database(
-        env.database_url.get_secret_value()
-        if env.database_url
-        else embedded.Addresses.of(DATA_DIR).database_url
-    )
-}
+DATABASE_URL = (
+    env.database_url.get_secret_value()
+    if env.database_url
+    else embedded.Addresses.of(DATA_DIR).database_url
+)
+DATABASES = {"default": patience.database(DATABASE_URL)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 LEASE_SECONDS = 30
@@ -299,6 +269,16 @@ WEBHOOK_PRIVATE_ADDRESSES = env.webhook_private_addresses
 
 # --- Monitoring -------------------------------------------------------------------
 
+_monitor = env.monitor_database_url
+CELERY_MONITOR_DATABASE = patience.conninfo(
+    _monitor.get_secret_value() if _monitor else DATABASE_URL
+)
+"""Over which the workers' events and remote control travel; nothing is written there."""
+CELERY_WORKER_SEND_TASK_EVENTS = True
+FLOWER_URL = str(env.flower_url or "").rstrip("/")
+FLOWER_BASIC_AUTH = env.flower_basic_auth or (
+    None if env.celery_broker_url else SecretStr(embedded.flower_login(DATA_DIR))
+)
 AWS_REGION = env.aws_region
 CLOUDWATCH_SYSTEM = env.cloudwatch_system
 

@@ -21,13 +21,15 @@ from django.db import connections
 from apps.jobs import ledger
 from apps.pipeline import messages
 from stereospot.celery import app
-from stereospot.embedded import Services, is_free, say_ready
+from stereospot.embedded import Services, free_port, is_free, say_ready
 from stereospot.environment import Environment
 from stereospot.postgres import EmbeddedError
 from stereospot.supervisor import Supervisor
 
 MEMORY_PER_CONVERSION = 4 * 1024**3
 """Bytes; the preview engine takes less than half of it at 1080p."""
+
+FLOWER_PORT = 5555
 
 
 class Stack:
@@ -37,6 +39,8 @@ class Stack:
         self._web_address = web_address
         self._exit = contextlib.ExitStack()
         self._supervisor = Supervisor(settings.DATA_DIR / "logs")
+        self.flower_url = ""
+        """Where Flower is, if it was started."""
 
     def __enter__(self) -> Self:
         env = Environment()
@@ -57,6 +61,8 @@ class Stack:
                     # is no failure of the film that was being converted.
                     ledger.begin_afresh()
                 self._start_workers()
+                if self._web_address:
+                    self._start_flower()
             if self._web_address:
                 self._start_web(self._web_address)
             say_ready(settings.DATA_DIR)
@@ -85,6 +91,14 @@ class Stack:
         # What an earlier run left unfinished need not wait for the first regular one.
         app.send_task("sweep")
 
+    def _start_flower(self) -> None:
+        """At its usual port, or at another one when that is taken."""
+        port = FLOWER_PORT if is_free(FLOWER_PORT) else free_port()
+        self.flower_url = f"http://127.0.0.1:{port}"
+        command = ("-m", "celery", "-A", "stereospot.flower", "flower")
+        options = ("--address=127.0.0.1", f"--port={port}")
+        self._supervisor.start("flower", *command, *options)
+
     def _start_web(self, address: str) -> None:
         host, _, port = address.rpartition(":")
         if not port.isdigit() or not is_free(int(port), host):
@@ -96,7 +110,9 @@ class Stack:
         threads = ("--worker-class", "gthread", "--workers", "2", "--threads", "8")
         options = ("--bind", address, "--timeout", "120", "--no-control-socket")
         self._supervisor.start(
-            "web", "-m", "gunicorn", "stereospot.wsgi", *threads, *options
+            "web",
+            *("-m", "gunicorn", "stereospot.wsgi", *threads, *options),
+            variables={"FLOWER_URL": self.flower_url} if self.flower_url else None,
         )
         while is_free(int(port), host):  # until it listens
             time.sleep(0.2)

@@ -40,19 +40,21 @@ class _Process:
     name: str
     command: Sequence[str]
     log_file: Path
+    variables: dict[str, str]
     started_at: float = 0.0
     popen: subprocess.Popen[bytes] | None = field(default=None)
     deaths: int = 0
 
     def start(self) -> None:
         self.started_at = time.monotonic()
+        grace = {"SHUTDOWN_GRACE_SECONDS": str(STOP_SECONDS - 1)}
         with self.log_file.open("ab") as output:
             self.popen = subprocess.Popen(
                 self.command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=os.environ | {"SHUTDOWN_GRACE_SECONDS": str(STOP_SECONDS - 1)},
+                env=os.environ | grace | self.variables,
                 # Its own session: Ctrl-C reaches the supervisor alone, and the whole
                 # group of a worker with its children can be killed at once.
                 start_new_session=True,
@@ -106,11 +108,12 @@ class Supervisor:
                 process.popen.wait()
         self._children.unlink(missing_ok=True)
 
-    def start(self, name: str, *command: str) -> None:
+    def start(
+        self, name: str, *command: str, variables: dict[str, str] | None = None
+    ) -> None:
         """Run `python COMMAND…`; its output goes to `NAME.log`."""
-        process = _Process(
-            name, [sys.executable, *command], self.log_dir / f"{name}.log"
-        )
+        log_file = self.log_dir / f"{name}.log"
+        process = _Process(name, [sys.executable, *command], log_file, variables or {})
         process.start()
         self._processes.append(process)
         self._remember()

@@ -9,6 +9,7 @@ from apps.jobs.views.sign_in import SignIn, sign_in_to_admin
 
 urlpatterns = [
     path("", include("apps.jobs.urls")),
+    path("", include("apps.monitoring.urls")),
     path("login/", SignIn.as_view(), name="login"),
     path("logout/", auth.LogoutView.as_view(), name="logout"),
     path("admin/login/", sign_in_to_admin),

@@ -17,11 +17,15 @@ from celery import Celery, Task
 from celery.exceptions import Reject
 from celery.signals import worker_ready, worker_shutting_down
 
+from workers import monitor
+
 own = json.loads(os.environ["WORKER_TEST"])
 log = Path(own.pop("log"))
 break_after = own.pop("break_after", None)
 app = Celery("tests", set_as_current=False)
 app.conf.update(own)
+if own.get("monitor_database"):
+    monitor.install(app)
 draining = threading.Event()
 
 
@@ -72,6 +76,18 @@ def nap_or_drain(name: str, seconds: float) -> None:
 def retry_on(self: Task[Any, Any], queue: str) -> None:
     """Its retry goes to another queue, where nobody takes it."""
     raise self.retry(countdown=0, queue=queue)
+
+
+@app.task
+def fail(name: str) -> None:
+    raise ValueError(name)
+
+
+@app.task(bind=True, max_retries=1)
+def retry_once(self: Task[Any, Any], name: str) -> None:
+    if not self.request.retries:
+        raise self.retry(countdown=1)
+    note("end", name)
 
 
 @app.task(bind=True)

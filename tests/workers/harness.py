@@ -142,7 +142,16 @@ class Worker:
         number = len(farm.workers)
         self.output = farm.folder / f"{farm.queue}-{number}.out"
         command = [sys.executable, "-m", "celery", "-A", "tests.workers.app", "worker"]
-        command += ["-P", pool, "-c", str(slots), "-l", "INFO", "-n", f"w{number}@%h"]
+        command += [
+            "-P",
+            pool,
+            "-c",
+            str(slots),
+            "-l",
+            "INFO",
+            "-n",
+            f"w{number}-{farm.queue}@here",
+        ]
         command += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
         environment = os.environ | {
             "WORKER_TEST": json.dumps(own | {"log": str(farm.log)})

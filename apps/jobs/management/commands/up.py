@@ -25,7 +25,7 @@ class Command(BaseCommand):
         stop_when_told()
         try:
             with Stack(web_address=address) as stack:
-                self._greet(address)
+                self._greet(address, stack)
                 while True:
                     time.sleep(1)
                     stack.watch()
@@ -34,7 +34,7 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             self.stdout.write("Stopped. What was being converted goes on next time.")
 
-    def _greet(self, address: str) -> None:
+    def _greet(self, address: str, stack: Stack) -> None:
         user = administrator()
         password = first_password(user)
         host = address.replace("127.0.0.1", "localhost")
@@ -42,5 +42,9 @@ class Command(BaseCommand):
         if password:
             self.stdout.write(f"Sign in as {user.username} with password {password}")
             self.stdout.write("It is shown this once; change it under /admin/.")
+        if stack.flower_url:
+            self.stdout.write(
+                f"Flower: http://{host}/flower/ for staff, and {stack.flower_url}/flower/"
+            )
         self.stdout.write(f"Logs are in {settings.DATA_DIR / 'logs'}.")
         self.stdout.flush()

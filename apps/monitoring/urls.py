@@ -1,0 +1,10 @@
+from __future__ import annotations
+
+from django.urls import path
+
+from apps.monitoring.views import flower
+
+urlpatterns = [
+    path("flower/", flower.show, name="flower"),
+    path("flower/<path:page>", flower.show, name="flower-page"),
+]
