@@ -5,61 +5,163 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('jobs', '0009_mail_and_push'),
+        ("jobs", "0009_mail_and_push"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.RemoveConstraint(
-            model_name='job',
-            name='job_status_known',
+            model_name="job",
+            name="job_status_known",
         ),
         migrations.RemoveConstraint(
-            model_name='job',
-            name='job_leased_only_in_its_own_stages',
+            model_name="job",
+            name="job_leased_only_in_its_own_stages",
         ),
         migrations.RemoveConstraint(
-            model_name='job',
-            name='job_notified_iff_active',
+            model_name="job",
+            name="job_notified_iff_active",
         ),
         migrations.RemoveIndex(
-            model_name='job',
-            name='job_active',
+            model_name="job",
+            name="job_active",
         ),
         migrations.RemoveIndex(
-            model_name='job',
-            name='job_in_work',
+            model_name="job",
+            name="job_in_work",
         ),
         migrations.AddField(
-            model_name='job',
-            name='origin',
+            model_name="job",
+            name="origin",
             field=models.JSONField(editable=False, null=True),
         ),
         migrations.AlterField(
-            model_name='job',
-            name='status',
-            field=models.CharField(choices=[('created', 'Waiting for the film'), ('ingesting', 'Fetching the film'), ('chunking_in_progress', 'Cutting into segments'), ('chunking_complete', 'Converting'), ('reassembling', 'Joining'), ('completed', 'Completed'), ('failed', 'Failed'), ('cancelled', 'Cancelled'), ('deleted', 'Deleted')], default='created', max_length=24),
+            model_name="job",
+            name="status",
+            field=models.CharField(
+                choices=[
+                    ("created", "Waiting for the film"),
+                    ("ingesting", "Fetching the film"),
+                    ("chunking_in_progress", "Cutting into segments"),
+                    ("chunking_complete", "Converting"),
+                    ("reassembling", "Joining"),
+                    ("completed", "Completed"),
+                    ("failed", "Failed"),
+                    ("cancelled", "Cancelled"),
+                    ("deleted", "Deleted"),
+                ],
+                default="created",
+                max_length=24,
+            ),
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(condition=models.Q(('status__in', ['created', 'ingesting', 'chunking_in_progress', 'chunking_complete', 'reassembling'])), fields=['owner'], name='job_in_work'),
+            model_name="job",
+            index=models.Index(
+                condition=models.Q(
+                    (
+                        "status__in",
+                        [
+                            "created",
+                            "ingesting",
+                            "chunking_in_progress",
+                            "chunking_complete",
+                            "reassembling",
+                        ],
+                    )
+                ),
+                fields=["owner"],
+                name="job_in_work",
+            ),
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(condition=models.Q(('status__in', ['ingesting', 'chunking_in_progress', 'chunking_complete', 'reassembling'])), fields=['notify_at'], name='job_active'),
+            model_name="job",
+            index=models.Index(
+                condition=models.Q(
+                    (
+                        "status__in",
+                        [
+                            "ingesting",
+                            "chunking_in_progress",
+                            "chunking_complete",
+                            "reassembling",
+                        ],
+                    )
+                ),
+                fields=["notify_at"],
+                name="job_active",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='job',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['created', 'ingesting', 'chunking_in_progress', 'chunking_complete', 'reassembling', 'completed', 'failed', 'cancelled', 'deleted'])), name='job_status_known'),
+            model_name="job",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "status__in",
+                        [
+                            "created",
+                            "ingesting",
+                            "chunking_in_progress",
+                            "chunking_complete",
+                            "reassembling",
+                            "completed",
+                            "failed",
+                            "cancelled",
+                            "deleted",
+                        ],
+                    )
+                ),
+                name="job_status_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='job',
-            constraint=models.CheckConstraint(condition=models.Q(('lease_expires_at', None), ('status__in', ['ingesting', 'chunking_in_progress', 'reassembling']), _connector='OR'), name='job_leased_only_in_its_own_stages'),
+            model_name="job",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("lease_expires_at", None),
+                    (
+                        "status__in",
+                        ["ingesting", "chunking_in_progress", "reassembling"],
+                    ),
+                    _connector="OR",
+                ),
+                name="job_leased_only_in_its_own_stages",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='job',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('notify_at__isnull', False), ('status__in', ['ingesting', 'chunking_in_progress', 'chunking_complete', 'reassembling'])), models.Q(models.Q(('status__in', ['ingesting', 'chunking_in_progress', 'chunking_complete', 'reassembling']), _negated=True), ('notify_at', None)), _connector='OR'), name='job_notified_iff_active'),
+            model_name="job",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("notify_at__isnull", False),
+                        (
+                            "status__in",
+                            [
+                                "ingesting",
+                                "chunking_in_progress",
+                                "chunking_complete",
+                                "reassembling",
+                            ],
+                        ),
+                    ),
+                    models.Q(
+                        models.Q(
+                            (
+                                "status__in",
+                                [
+                                    "ingesting",
+                                    "chunking_in_progress",
+                                    "chunking_complete",
+                                    "reassembling",
+                                ],
+                            ),
+                            _negated=True,
+                        ),
+                        ("notify_at", None),
+                    ),
+                    _connector="OR",
+                ),
+                name="job_notified_iff_active",
+            ),
         ),
     ]
