@@ -126,6 +126,10 @@ class Environment(BaseSettings):
     """Proxies of ours before the site, each adding to X-Forwarded-For; 0: none."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Least severity that is logged."""
+    logs_url: str = Field(default="", pattern=r"^(https?://\S+)?$")
+    """Where operators read the logs; `{job}` in it stands for a job's id."""
+    cost_url: str = Field(default="", pattern=r"^(https?://\S+)?$")
+    """Where operators see what all this costs."""
 
     @model_validator(mode="before")
     @classmethod

@@ -115,6 +115,8 @@ VAPID_PRIVATE_KEY = (
     if env.database_url is None
     else ""
 )
+LOGS_URL = env.logs_url
+COST_URL = env.cost_url
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-gb"

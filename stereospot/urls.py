@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.contrib.auth import views as auth
 from django.urls import include, path
 
+from apps.jobs.admin.fleet import fleet_page
 from apps.jobs.api.site import patterns as api_addresses
 from apps.jobs.views.sign_in import SignIn, sign_in_to_admin
 
@@ -14,5 +15,6 @@ urlpatterns = [
     path("logout/", auth.LogoutView.as_view(), name="logout"),
     path("admin/login/", sign_in_to_admin),
     path("api/v1/", include((api_addresses(), "api"))),
+    path("admin/fleet/", fleet_page, name="fleet"),
     path("admin/", admin.site.urls),
 ]

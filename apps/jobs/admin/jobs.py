@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib import messages as notices
 from django.contrib.admin.views.main import ChangeList
@@ -13,6 +14,8 @@ from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from apps.jobs import ledger
 from apps.jobs.admin.inlines import (
@@ -108,6 +111,7 @@ class JobAdmin(ReadOnly, admin.ModelAdmin[Job]):
         "final_key",
         "film",
         "picture",
+        "logs",
     )
     inlines = (SegmentInline, InvocationInline, EventInline, DeadLetterInline)
     actions = ("retry", "cancel", "delete")
@@ -140,6 +144,11 @@ class JobAdmin(ReadOnly, admin.ModelAdmin[Job]):
     def took(self, job: ListedJob) -> str:
         so_far = "" if job.is_over or job.row.took is None else " so far"
         return f"{duration(job.row.took)}{so_far}"
+
+    @admin.display(description="Logs", empty_value="set LOGS_URL to have a link here")
+    def logs(self, job: Job) -> SafeString | None:
+        url = settings.LOGS_URL.replace("{job}", str(job.pk))
+        return format_html('<a href="{}">Of this job</a>', url) if url else None
 
     def has_work_permission(self, request: HttpRequest) -> bool:
         return may_work(self, request)
