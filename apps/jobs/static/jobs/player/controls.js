@@ -3,6 +3,8 @@
 
 /** Seconds that an arrow key goes. */
 const STEP = 5;
+/** Milliseconds. */
+const AWAKE = 3000;
 
 /** @param {number} seconds */
 export function clock(seconds) {
@@ -24,6 +26,7 @@ export class Controls {
     this._player = player;
     this._stage = stage;
     this._film = film;
+    this._sleep = 0;
     const { play, time, volume, mute, full } = panel.elements;
     this._parts = { play, time, volume, mute, full, said: panel.querySelector(".clock") };
     this._play();
@@ -97,7 +100,19 @@ export class Controls {
     document.addEventListener("fullscreenchange", () => {
       const isFull = document.fullscreenElement === this._player;
       full.textContent = isFull ? "Leave full screen" : "Full screen";
+      // There the keys work, and the controls are out of the way.
+      if (isFull) this._stage.focus();
+      else full.focus();
     });
+    this._player.addEventListener("pointermove", () => this._wake());
+    this._player.addEventListener("pointerdown", () => this._wake());
+  }
+
+  /** Controls over a full screen are seen for a while. */
+  _wake() {
+    window.clearTimeout(this._sleep);
+    this._player.dataset.awake = "";
+    this._sleep = window.setTimeout(() => delete this._player.dataset.awake, AWAKE);
   }
 
   _fill() {
