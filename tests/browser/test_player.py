@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from contract.modes import StereoMode
+from tests.browser.conftest import PATIENCE
 from tests.browser.finals import BLUE, FPS, GREEN, HEIGHT, RED, WIDTH, grey, packed
 from tests.browser.looks import assert_accessible, assert_fits_a_phone
 from tests.browser.pictures import (
@@ -287,7 +288,7 @@ def test_it_fills_the_screen_and_leaves_it(page, films):
     # A 3D screen splits all of what it is given, so controls have no room of their own.
     box = page.locator("canvas").bounding_box()
     assert (box["width"], box["height"]) == tuple(page.viewport_size.values())
-    expect(panel).to_have_css("opacity", "0")
+    expect(panel).to_have_css("opacity", "0", timeout=PATIENCE)
 
     page.mouse.move(200, 200)
     page.mouse.move(210, 200)
