@@ -8,7 +8,7 @@ from typing import Any
 from celery import Celery
 from celery.signals import setup_logging
 
-from workers import monitor
+from workers import monitor, pulse
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "stereospot.settings")
 
@@ -16,6 +16,7 @@ app = Celery("stereospot")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 monitor.install(app)
+pulse.install(app)
 
 
 @setup_logging.connect

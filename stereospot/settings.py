@@ -56,6 +56,7 @@ INSTALLED_APPS = [
     "apps.pipeline",
 ]
 MIDDLEWARE = [
+    "apps.monitoring.middleware.health",
     "apps.jobs.middleware.security_headers",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -277,6 +278,8 @@ CELERY_MONITOR_DATABASE = patience.conninfo(
 )
 """Over which the workers' events and remote control travel; nothing is written there."""
 CELERY_WORKER_SEND_TASK_EVENTS = True
+CELERY_WORKER_PULSE_DIR = TEMPORARY_DIR
+"""Where workers leave what their health check reads."""
 FLOWER_URL = str(env.flower_url or "").rstrip("/")
 FLOWER_BASIC_AUTH = env.flower_basic_auth or (
     None if env.celery_broker_url else SecretStr(embedded.flower_login(DATA_DIR))

@@ -23,6 +23,8 @@ from kombu.asynchronous.http.curl import CurlClient
 from kombu.transport import SQS
 from vine import promise
 
+from workers.hearing import note_poll
+
 logger = logging.getLogger(__name__)
 
 # Seconds.
@@ -174,11 +176,8 @@ class PollingChannel(SQS.Channel):
         self.rearm()
 
     def rearm(self) -> None:
-        """A slot is free: poll the queues that waited for one. From any thread.
-
-        Stock looks again after `polling_interval`: two slots do four short tasks a
-        second.
-        """
+        """A slot is free: poll the queues that waited for one. From any thread. Stock
+        looks again after `polling_interval`: two slots do four short tasks a second."""
         while self._starved:
             try:
                 queue = self._starved.pop()
@@ -199,6 +198,7 @@ class PollingChannel(SQS.Channel):
                 self.rearm()
             return
         self._polled.add(queue)
+        note_poll()
         try:
             self._get_bulk_async(queue, callback=promise(self._loop1, (queue,)))
         except Exception as error:  # (it would end the worker, or the polls)
@@ -230,10 +230,9 @@ class PollingChannel(SQS.Channel):
     def _receive_message(
         self, queue: str, max_number_of_messages: int = 1, **kwargs: Any
     ) -> dict[str, Any]:
-        """The poll of pools without an event loop, whose worker an error of boto's ends.
-
-        Stock forgets the prefix of predefined queues, and how long a poll may take.
-        """
+        """Without an event loop, where an error of boto's would end the worker. Stock
+        forgets the prefix of predefined queues, and how long a poll may take."""
+        note_poll()
         try:
             client = self._sync_client(self.canonical_queue_name(queue))
             answer: dict[str, Any] = client.receive_message(

@@ -17,7 +17,8 @@ from celery import Celery, Task
 from celery.exceptions import Reject
 from celery.signals import worker_ready, worker_shutting_down
 
-from workers import monitor
+from workers import monitor, pulse
+from workers.sqs import Channel
 
 own = json.loads(os.environ["WORKER_TEST"])
 log = Path(own.pop("log"))
@@ -26,6 +27,9 @@ app = Celery("tests", set_as_current=False)
 app.conf.update(own)
 if own.get("monitor_database"):
     monitor.install(app)
+pulse.install(app)
+if own.get("go_deaf"):  # every message, and the next poll, is dropped
+    Channel._schedule_queue = lambda self, queue: None
 draining = threading.Event()
 
 
