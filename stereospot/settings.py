@@ -298,6 +298,8 @@ INGEST_PRIVATE_ADDRESSES = env.ingest_private_addresses
 # --- Inference --------------------------------------------------------------------
 
 INFERENCE_BACKEND = env.inference_backend
+CONVERTS_HERE = env.inference_backend == "local" and env.celery_broker_url is None
+"""This machine's own workers convert: what it lacks, nobody has."""
 INFERENCE_HTTP_URL = str(env.inference_http_url or "").rstrip("/")
 INFERENCE_TOKEN = env.inference_token
 INFERENCE_MAX_IN_FLIGHT = env.inference_max_in_flight

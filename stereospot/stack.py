@@ -10,7 +10,6 @@ import contextlib
 import os
 import signal
 import time
-from pathlib import Path
 from typing import Self
 
 import psutil
@@ -23,6 +22,7 @@ from apps.pipeline import messages
 from stereospot.celery import app
 from stereospot.embedded import Services, free_port, is_free, say_ready
 from stereospot.environment import Environment
+from stereospot.machine import has_card
 from stereospot.postgres import EmbeddedError
 from stereospot.supervisor import Supervisor
 
@@ -140,7 +140,7 @@ def conversions() -> int:
 
     On a card one: its networks and what they work on fill it, and nobody shares well.
     """
-    if any(Path("/dev").glob("nvidia[0-9]*")):
+    if has_card():
         return 1
     memory = psutil.virtual_memory().total
     try:  # a container may have fewer than the machine

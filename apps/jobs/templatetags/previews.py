@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from django import template
+from django.conf import settings
 from django.templatetags.static import static
 
+from apps.jobs.speeds import speeds
 from apps.pipeline import previews
+from contract.modes import Engine
+from stereospot.machine import has_card
 
 register = template.Library()
 
@@ -19,3 +23,21 @@ def preview_panel() -> dict[str, object]:
 def mode_picture(mode: str) -> str:
     """Drawn by `python -m inference.samples`."""
     return static(f"jobs/modes/{mode}.webp")
+
+
+@register.simple_tag
+def engine_facts() -> dict[str, dict[str, object]]:
+    """By engine: how long it takes, and whether it can run here at all."""
+    lacks_card = settings.CONVERTS_HERE and not has_card()
+    return {
+        engine.value: {
+            "speed": speed,
+            "lacks_card": lacks_card and engine is Engine.STEREOCRAFTER,
+        }
+        for engine, speed in speeds().items()
+    }
+
+
+@register.filter
+def of(facts: dict[str, dict[str, object]], engine: str) -> dict[str, object]:
+    return facts[engine]
