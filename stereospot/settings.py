@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import django_stubs_ext
@@ -10,7 +11,7 @@ from pydantic import SecretStr
 
 from contract.logs import logging_config
 from stereospot import embedded, patience
-from stereospot.environment import Environment
+from stereospot.environment import BASE_DIR, Environment
 
 django_stubs_ext.monkeypatch()  # lets admin classes be generic at run time
 
@@ -205,10 +206,12 @@ CELERY_BROKER_URL = (
     else embedded.Addresses.of(DATA_DIR).broker_url
 )
 CELERY_BROKER_TRANSPORT = "workers.sqs:Transport"
-QUEUE_VISIBILITY_SECONDS = 120
+# What queues on AWS are made with too: deploy/terraform reads the same file.
+_QUEUES = json.loads((BASE_DIR / "workers" / "queues.json").read_text())
+QUEUE_VISIBILITY_SECONDS: int = _QUEUES["visibility_seconds"]
 """After so long another worker gets the messages of one that was killed. A living one
 holds its own for as long as their tasks last."""
-QUEUE_VISIBILITY_CAP_SECONDS = 2 * 3600
+QUEUE_VISIBILITY_CAP_SECONDS: int = _QUEUES["visibility_cap_seconds"]
 """A message is held no longer: its task hangs."""
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "region": env.aws_region,
@@ -216,7 +219,10 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "wait_time_seconds": env.sqs_long_poll_wait_seconds,
     "visibility_timeout": QUEUE_VISIBILITY_SECONDS,
     "visibility_cap": QUEUE_VISIBILITY_CAP_SECONDS,
-    "dead_letters": {"suffix": "-dead", "max_receive_count": 6},
+    "dead_letters": {
+        "suffix": "-dead",
+        "max_receive_count": _QUEUES["max_receive_count"],
+    },
     "queue_name_prefix": "stereospot-",
     "predefined_queues": {
         f"stereospot-{name}": {"url": url} for name, url in env.queue_urls.items()
@@ -242,8 +248,8 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 SANDBOX_SECONDS = 3000
 """Most that one step on a stranger's file may take; it then is told to be too large."""
-CELERY_TASK_SOFT_TIME_LIMIT = 3600
-CELERY_TASK_TIME_LIMIT = 3700
+CELERY_TASK_SOFT_TIME_LIMIT: int = _QUEUES["soft_limit_seconds"]
+CELERY_TASK_TIME_LIMIT: int = _QUEUES["hard_limit_seconds"]
 CELERY_TASK_DEFAULT_QUEUE = "control"
 CELERY_TASK_CREATE_MISSING_QUEUES = True
 CELERY_TASK_ROUTES = {
