@@ -5,7 +5,7 @@
 #   docker run stereospot                                               the site
 #   docker run stereospot celery -A stereospot worker -Q media          (gpu, control)
 #   docker run stereospot celery -A stereospot beat -s tmp/beat
-#   docker run stereospot python manage.py migrate
+#   docker run stereospot python /app/manage.py migrate
 # EXTRAS=inference adds torch, for workers with INFERENCE_BACKEND=local:
 #   docker build --build-arg EXTRAS=inference -t stereospot:local .
 
@@ -30,6 +30,8 @@ ENV PATH=/opt/venv/bin:$PATH \
 RUN useradd --uid 10001 --create-home stereospot \
     && install --directory --owner stereospot --group stereospot \
         /var/lib/stereospot /var/lib/stereospot/tmp
+# Who signs RDS's certificates, for sslrootcert. No checksum: AWS adds new ones.
+ADD --chmod=644 https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem /etc/ssl/rds.pem
 COPY --from=dependencies /opt/venv /opt/venv
 WORKDIR /app
 COPY manage.py ./

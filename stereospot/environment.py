@@ -26,7 +26,8 @@ class Environment(BaseSettings):
     database_url: SecretStr | None = None
     """`postgresql://user:password@host:port/name`; unset: the embedded PostgreSQL."""
     celery_broker_url: SecretStr | None = None
-    """`sqs://` (credentials from boto's own chain); unset: the embedded SQS."""
+    """`sqs://` (Amazon's, credentials from boto's own chain), or `sqs://KEY:SECRET@HOST:PORT`
+    for another one, over plain HTTP; unset: the embedded SQS."""
     aws_region: str = "us-east-1"
     """Where the queues and buckets are."""
     sqs_queue_url_media: str | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import urlsplit
 
 import django_stubs_ext
 from botocore.config import Config
@@ -215,7 +216,8 @@ QUEUE_VISIBILITY_CAP_SECONDS: int = _QUEUES["visibility_cap_seconds"]
 """A message is held no longer: its task hangs."""
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "region": env.aws_region,
-    "is_secure": env.celery_broker_url is not None,
+    # A URL with a host means another SQS than Amazon's, on a network of one's own.
+    "is_secure": urlsplit(CELERY_BROKER_URL).hostname is None,
     "wait_time_seconds": env.sqs_long_poll_wait_seconds,
     "visibility_timeout": QUEUE_VISIBILITY_SECONDS,
     "visibility_cap": QUEUE_VISIBILITY_CAP_SECONDS,

@@ -141,7 +141,7 @@ def test_what_neither_answers_nor_polls_is_healthy_while_it_runs(web, collected)
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_commands_of_the_image_start(command, web, collected):
-    words = [word.replace("manage.py", f"{web}/manage.py") for word in command.split()]
+    words = command.replace("/app/", f"{web}/").split()
     env = environment(web, collected, **PARTS)
     status, said = run([*words, "--help"], env, collected)
 
