@@ -43,7 +43,7 @@ quality: $(VENV)/run ## Measure the right eye of every engine; CLIPS=folder adds
 	@HF_HUB_OFFLINE=1 $(BIN)/python -m benchmarks.quality $(if $(CLIPS),--clips "$(CLIPS)")
 
 .PHONY: check
-check: $(VENV)/dev ## Style, types, imports, migrations, Django's own checks
+check: $(VENV)/dev $(VENV)/checkov/done ## Style, types, imports, migrations, Django's checks, Terraform
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -51,6 +51,7 @@ check: $(VENV)/dev ## Style, types, imports, migrations, Django's own checks
 	$(BIN)/python -W ignore manage.py makemigrations --check --dry-run
 	DJANGO_SECURE=true DJANGO_SECRET_KEY=$$(head -c 40 /dev/urandom | base64) \
 		$(BIN)/python manage.py check --deploy --fail-level WARNING
+	$(BIN)/python -m tests.deploy
 
 .PHONY: clean
 clean: ## Remove the virtual environment; films and ledger in .stereospot stay
@@ -68,4 +69,14 @@ $(VENV)/run: pyproject.toml constraints.txt
 
 $(VENV)/dev: $(VENV)/run
 	@$(PIP_INSTALL) --editable '.[dev]'
+	@touch $@
+
+# Only where Terraform is, for it looks at nothing else; in an environment of its own.
+$(VENV)/checkov/done: deploy/terraform/checkov.txt | $(VENV)/run
+	@if command -v terraform > /dev/null; then \
+		echo "Installing checkov (once) …" \
+		&& $(BIN)/python -m venv $(@D) \
+		&& $(@D)/bin/python -m pip install --quiet --disable-pip-version-check \
+			--requirement deploy/terraform/checkov.txt; \
+	else mkdir -p $(@D); fi
 	@touch $@

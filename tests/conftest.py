@@ -12,17 +12,17 @@ from apps.jobs import storage
 from apps.jobs.models import Job, Segment
 from contract.frames import Picture, SegmentFrames
 
-BROWSER = Path(__file__).parent / "browser"
+BROWSER, DEPLOY = (Path(__file__).parent / name for name in ("browser", "deploy"))
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file's tests share a process, and all of the browser's share one stack."""
+    """A file's tests share a process; those of a folder here share one stack or system."""
     for item in items:
-        in_browser = BROWSER in item.path.parents
-        if in_browser:
+        if BROWSER in item.path.parents:
             item.add_marker(pytest.mark.browser)
-        group = BROWSER if in_browser else item.path
+        shared = {BROWSER, DEPLOY} & set(item.path.parents)
+        group = shared.pop() if shared else item.path
         item.add_marker(pytest.mark.xdist_group(str(group)))
 
 
