@@ -3,6 +3,7 @@
 source bucket
     input/{job_id}/source.{ext}                                       browser, ingest
     input/{job_id}/depth.{ext}                                                browser
+    drop/{username}/[{mode}/]{name}                                  who brings films
     segments/{job_id}/{segment_index:05d}_{total_segments:05d}_{mode}.mp4       chunk
     segments/{job_id}/{segment_index:05d}_{total_segments:05d}_depth.mp4        chunk
     segments/{job_id}/{segment_index:05d}_{attempt}.json                        infer
@@ -30,6 +31,10 @@ _EXTENSION = r"(?P<extension>[a-z0-9]{1,8})"
 _SOURCE = re.compile(rf"input/{_UUID}/source\.{_EXTENSION}", re.ASCII)
 _DEPTH = re.compile(rf"input/{_UUID}/depth\.{_EXTENSION}", re.ASCII)
 _MODE = rf"(?P<mode>{'|'.join(StereoMode)})"
+_DROP = re.compile(
+    rf"drop/(?P<username>[\w.@+-]{{1,150}})/(?:{_MODE}/)?(?P<name>[^/\x00]{{1,255}})"
+)
+"""Names of people are as Django takes them."""
 _PLACE = rf"segments/{_UUID}/(?P<index>\d{{5}})_(?P<total>\d{{5}})"
 _SEGMENT = re.compile(rf"{_PLACE}_{_MODE}\.mp4", re.ASCII)
 _DEPTH_SEGMENT = re.compile(rf"{_PLACE}_depth\.mp4", re.ASCII)
@@ -71,6 +76,32 @@ class DepthKey:
     def parse(cls, key: str) -> DepthKey | None:
         match = _DEPTH.fullmatch(key)
         return match and cls(UUID(match["job_id"]), match["extension"])
+
+
+@dataclass(frozen=True, slots=True)
+class DropKey:
+    """A film that was put into a person's drop folder, to be converted in a mode."""
+
+    username: str
+    name: str
+    mode: StereoMode | None = None
+
+    def __str__(self) -> str:
+        folder = f"{self.mode}/" if self.mode else ""
+        key = f"drop/{self.username}/{folder}{self.name}"
+        if DropKey.parse(key) != self:
+            raise ValueError(f"{key!r} is no key of a drop folder")
+        return key
+
+    @classmethod
+    def parse(cls, key: str) -> DropKey | None:
+        match = _DROP.fullmatch(key)
+        if match is None:
+            return None
+        mode = match["mode"]
+        return cls(
+            match["username"], match["name"], (mode and StereoMode(mode)) or None
+        )
 
 
 @dataclass(frozen=True, slots=True)

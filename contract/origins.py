@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from contract.modes import Payload
 
@@ -35,3 +35,14 @@ class Link(Payload):
         """What may be shown and logged: the rest may be a key to the film."""
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.hostname or ''}"
+
+
+class Dropped(Payload):
+    """A film in a drop folder of our own bucket."""
+
+    kind: Literal["dropped"] = "dropped"
+    key: str
+
+
+Origin = Annotated[Link | Dropped, Field(discriminator="kind")]
+ORIGIN: TypeAdapter[Link | Dropped] = TypeAdapter(Origin)

@@ -12,10 +12,12 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, HttpUrl, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from contract.modes import Engine
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
-_PLACES = ("ingest_hosts", "ingest_buckets")
+_PLACES = ("ingest_hosts", "ingest_buckets", "bridge_topics")
 
 
 class Environment(BaseSettings):
@@ -110,6 +112,13 @@ class Environment(BaseSettings):
     """Rows of a picture: where a site has several sizes, the best that has no more."""
     ingest_cookies: SecretStr | None = None
     """What sites are shown that want to know who asks, as a browser's cookies.txt."""
+    bridge_queue_url_arrivals: str | None = None
+    """Queue in which S3 and SageMaker say what has arrived, for `manage.py bridge`."""
+    bridge_topics: Annotated[list[str], NoDecode] = []
+    """ARNs of the SNS topics whose messages the bridge takes, by commas; unset: any that
+    may write to its queues."""
+    drop_engine: Engine = Engine.PREVIEW
+    """The engine for films that are put into drop folders (`drop/NAME/` of the bucket)."""
     ingest_private_addresses: bool = False
     """Also fetch from this machine and its network: for trials only."""
 
@@ -195,4 +204,10 @@ class Environment(BaseSettings):
             "gpu": self.sqs_queue_url_gpu,
             "control": self.sqs_queue_url_control,
         }
+        return {name: url for name, url in urls.items() if url}
+
+    @property
+    def bridge_queue_urls(self) -> dict[str, str]:
+        """Name → URL of the queues that others write to."""
+        urls = {"arrivals": self.bridge_queue_url_arrivals}
         return {name: url for name, url in urls.items() if url}

@@ -302,6 +302,10 @@ INGEST_BUCKETS = env.ingest_buckets
 INGEST_MAX_HEIGHT = env.ingest_max_height
 INGEST_COOKIES = env.ingest_cookies
 INGEST_PRIVATE_ADDRESSES = env.ingest_private_addresses
+DROP_ENGINE = env.drop_engine
+BRIDGE_QUEUE_URLS = env.bridge_queue_urls
+BRIDGE_TOPICS = env.bridge_topics
+BRIDGE_WAIT_SECONDS = env.sqs_long_poll_wait_seconds
 
 # --- Inference --------------------------------------------------------------------
 

@@ -153,6 +153,11 @@ def result() -> Disk | Bucket:
     return storages["result"]  # type: ignore[return-value]
 
 
+def bucket_name(store: Disk | Bucket) -> str | None:
+    """None where it is a folder."""
+    return str(store.bucket_name) if isinstance(store, Bucket) else None
+
+
 def size(store: Disk | Bucket, key: str) -> int | None:
     """Bytes of the object, or None when there is none."""
     with translated():

@@ -19,7 +19,7 @@ from apps.pipeline.media.sandbox import Allowance, Sandbox
 from apps.pipeline.media.tools import find_ffmpeg
 from contract.errors import ErrorCode, StereoSpotError
 from contract.keys import SourceKey
-from contract.origins import Link
+from contract.origins import Dropped, Link
 
 log = structlog.get_logger(__name__)
 
@@ -36,16 +36,25 @@ def ingest(job: Job, lease: Lease) -> Source:
 
     Raises `StereoSpotError`, and whatever `lease.check` does.
     """
-    link = job.get_origin()
-    if link is None:
-        message = "The job says nowhere that its film could be fetched from."
-        raise StereoSpotError(ErrorCode.INTERNAL, message)
+    origin = job.get_origin()
+    with storage.translated():
+        match origin:
+            case Link():
+                return _from_link(job, origin, lease)
+            case Dropped():
+                ours = storage.bucket_name(storage.source()) or ""
+                return _from_bucket(job, ours, origin.key, is_titled=True, lease=lease)
+            case _:
+                message = "The job says nowhere that its film could be fetched from."
+                raise StereoSpotError(ErrorCode.INTERNAL, message)
+
+
+def _from_link(job: Job, link: Link, lease: Lease) -> Source:
     allowed.link_to(link.url)  # what is allowed may have changed meanwhile
     log.info("fetching", place=link.place)
-    with storage.translated():
-        if (there := link.bucket_and_key) is not None:
-            return _from_bucket(job, *there, is_titled=link.is_titled, lease=lease)
-        return _from_web(job, link, lease)
+    if (there := link.bucket_and_key) is not None:
+        return _from_bucket(job, *there, is_titled=link.is_titled, lease=lease)
+    return _from_web(job, link, lease)
 
 
 def _from_bucket(

@@ -11,6 +11,7 @@ message goes out: callers send after the commit, and the sweep sends what they l
 from apps.jobs.ledger.dead_letters import bury, settle, unsettle
 from apps.jobs.ledger.invocations import (
     close_invocation,
+    hasten,
     is_wanted,
     note_accepted,
     note_over,
@@ -92,6 +93,7 @@ __all__ = [
     "finish_ingest",
     "finish_segment",
     "forget_notices",
+    "hasten",
     "is_alive",
     "is_wanted",
     "note_accepted",

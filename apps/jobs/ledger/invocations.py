@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -147,3 +148,22 @@ def _in_flight() -> QuerySet[Invocation]:
 
 def _open(invocation: Invocation) -> QuerySet[Invocation]:
     return Invocation.objects.filter(pk=invocation.pk, answered_at=None)
+
+
+@transaction.atomic
+def hasten(job_id: UUID, index: int) -> Segment | None:
+    """Its invocation may be answered, and nobody waits for it: who sends its message.
+
+    None for all others, and for whoever comes second.
+    """
+    rows.lock_job(job_id)
+    segment = rows.lock_segment(job_id, index)
+    if segment is None or segment.status != Segment.Status.PENDING:
+        return None
+    under_way = Invocation.objects.filter(segment=segment, answered_at=None)
+    is_due = segment.notify_at is not None and segment.notify_at > now() + DELIVERY
+    if not is_due or not under_way.exclude(success_uri="").exists():
+        return None
+    segment.notify_at = now() + DELIVERY
+    segment.save(update_fields=["notify_at"])
+    return segment

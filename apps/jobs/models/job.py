@@ -16,7 +16,7 @@ from apps.jobs.models.grams import Grams
 from contract.frames import Picture
 from contract.keys import DepthKey, FinalKey, SourceKey
 from contract.modes import Engine, StereoMode, StereoSettings
-from contract.origins import Link
+from contract.origins import ORIGIN, Dropped, Link
 
 MODE_CHOICES = [
     (StereoMode.SBS.value, "Side by side"),
@@ -244,8 +244,8 @@ class Job(models.Model):
     def final_key(self) -> str:
         return str(FinalKey(self.id, self.final_extension))
 
-    def get_origin(self) -> Link | None:
-        return self.origin and Link.model_validate(self.origin)
+    def get_origin(self) -> Link | Dropped | None:
+        return self.origin and ORIGIN.validate_python(self.origin)
 
     def get_picture(self) -> Picture:
         return Picture.model_validate(self.picture)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -11,6 +13,9 @@ from apps.jobs import storage
 from apps.pipeline.fetching.allowed import refused
 from apps.pipeline.leases import Lease
 from contract.errors import ErrorCode, StereoSpotError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 MISSING = ("404", "NoSuchKey", "NotFound")
 FORBIDDEN = ("403", "AccessDenied", "Forbidden")
@@ -37,12 +42,27 @@ def copy(bucket: str, name: str, key: str, lease: Lease) -> None:
         raise
 
 
-def _copy(bucket: str, name: str, key: str, lease: Lease) -> None:
-    client = boto3.client(
+def mark(bucket: str, name: str) -> str | None:
+    """Another one for each content of the object; None when there is none."""
+    try:
+        head = _client().head_object(Bucket=bucket, Key=name)
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") in MISSING:
+            return None
+        raise
+    return f"{head['ETag']}:{head['ContentLength']}"
+
+
+def _client() -> S3Client:
+    return boto3.client(
         "s3",
         region_name=settings.AWS_REGION,
         config=Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard"}),
     )
+
+
+def _copy(bucket: str, name: str, key: str, lease: Lease) -> None:
+    client = _client()
     size = client.head_object(Bucket=bucket, Key=name)["ContentLength"]
     if size > settings.MAX_SOURCE_BYTES:
         limit = f"{settings.MAX_SOURCE_BYTES / 1e9:g}"

@@ -1,0 +1,123 @@
+"""What S3 and SageMaker say has arrived: sources, films for a person, answers.
+
+Nothing of it is believed. A source is looked for in the store, a film in a drop folder is
+known by what it is now, and of an answer only that is taken that somebody should look.
+"""
+
+from __future__ import annotations
+
+import re
+from uuid import UUID, uuid5
+
+import structlog
+from django.conf import settings
+from django.contrib.auth.models import User
+
+from apps.jobs import ledger, linking, storage, uploads
+from apps.jobs.models import Job, Upload
+from apps.jobs.names import title_of
+from apps.pipeline import messages
+from apps.pipeline.doors import envelopes
+from apps.pipeline.doors.envelopes import Arrival
+from apps.pipeline.fetching import bucket
+from contract.errors import ErrorCode, StereoSpotError
+from contract.keys import DepthKey, DropKey, SourceKey, StereoSegmentKey
+from contract.modes import StereoMode
+from contract.origins import Dropped
+from workers.bridge import LaterError, UnintelligibleError
+
+log = structlog.get_logger(__name__)
+
+NAMESPACE = UUID("5d0f7c52-8d0e-4a53-9d3a-1f6f5c1b7d10")
+"""Of the requests that drop folders make."""
+_INFERENCE_ID = re.compile(
+    r"(?P<job_id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-(?P<index>\d{1,5})-\d{1,9}",
+    re.ASCII,
+)
+
+
+def handle(body: str) -> None:
+    """One message about objects, or about an asynchronous invocation that ended.
+
+    Raises `UnintelligibleError`, and what store and database raise.
+    """
+    message = envelopes.opened(body, topics=settings.BRIDGE_TOPICS)
+    arrived = envelopes.arrivals(message)
+    if arrived is not None:
+        for arrival in arrived:
+            _take(arrival)
+        return
+    if isinstance(inference_id := message.get("inferenceId"), str):
+        _hint(*_segment_of(inference_id))
+        return
+    raise UnintelligibleError("it tells of no object and of no invocation")
+
+
+def _take(arrival: Arrival) -> None:
+    if arrival.bucket == storage.bucket_name(storage.source()):
+        if source := SourceKey.parse(arrival.key) or DepthKey.parse(arrival.key):
+            _start(source.job_id, arrival.key)
+        elif drop := DropKey.parse(arrival.key):
+            _begin(arrival, drop)
+    elif arrival.bucket == storage.bucket_name(storage.result()):
+        if segment := StereoSegmentKey.parse(arrival.key):
+            _hint(segment.job_id, segment.index)
+    else:
+        raise UnintelligibleError(f"{arrival.bucket} is no bucket of ours")
+
+
+def _start(job_id: UUID, key: str) -> None:
+    """The source arrived; whoever brought it may not live to say so."""
+    job = Job.objects.filter(pk=job_id, status=Job.Status.CREATED).first()
+    if job is None or key not in (job.source_key, job.depth_key):
+        return
+    kind = Upload.Kind.FILM if key == job.source_key else Upload.Kind.DEPTH
+    upload = job.uploads.filter(kind=kind).first()
+    if upload is not None:
+        uploads.complete(upload)
+        return
+    wanted = {key for key in (job.source_key, job.depth_key) if key}
+    if not all(storage.size(storage.source(), key) for key in wanted):
+        return
+    if ledger.start(job_id):
+        messages.send_stage(Job.objects.get(pk=job_id))
+        log.info("source arrived", job_id=str(job_id))
+
+
+def _begin(arrival: Arrival, drop: DropKey) -> None:
+    """A film for a known person, to be converted as the folder's name says."""
+    owner = User.objects.filter(username=drop.username, is_active=True).first()
+    if owner is None:
+        raise UnintelligibleError(f"there is nobody called {drop.username!r}")
+    mark = bucket.mark(arrival.bucket, arrival.key)
+    if mark is None:
+        return  # it is gone again
+    job = Job(
+        owner=owner,
+        title=title_of(drop.name),
+        mode=drop.mode or StereoMode.SBS,
+        engine=settings.DROP_ENGINE,
+        # By what lies there now: told twice or late of the same film, it is one job.
+        request_id=uuid5(NAMESPACE, f"{arrival.bucket}/{arrival.key} {mark}"),
+    )
+    try:
+        linking.begin_from(job, Dropped(key=arrival.key))
+    except StereoSpotError as error:
+        if error.code not in (ErrorCode.TOO_MANY_FILMS, ErrorCode.MINUTES_USED_UP):
+            raise
+        raise LaterError(error.message) from error
+    log.info("film dropped", job_id=str(job.pk), owner=owner.pk)
+
+
+def _segment_of(inference_id: str) -> tuple[UUID, int]:
+    match = _INFERENCE_ID.fullmatch(inference_id)
+    if match is None:
+        raise UnintelligibleError(f"{inference_id!r} is no invocation of ours")
+    return UUID(match["job_id"]), int(match["index"])
+
+
+def _hint(job_id: UUID, index: int) -> None:
+    """Something of a segment has arrived: if nobody waits for it, somebody should look."""
+    segment = ledger.hasten(job_id, index)
+    if segment is not None:
+        messages.send_segment(job_id, index, attempt=segment.attempt)
