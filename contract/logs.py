@@ -15,8 +15,9 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-_KEY_IN_PATH = re.compile(r"(/films/)[^/\s]+")
-"""A signed link to a film: who reads it can watch the film."""
+_KEY_IN_PATH = re.compile(r"(/films/|(?<!\S)/uploads/)[^/\s]+")
+"""A signed link to a film: who reads it can watch the film. Or the signed address of a part:
+who reads it can send another one."""
 
 
 def _without_keys(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

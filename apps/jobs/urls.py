@@ -26,7 +26,8 @@ urlpatterns = [
         views.complete,
         name="upload-complete",
     ),
-    path("uploads/<str:token>/", views.upload_part, name="upload-part"),
+    # No slash at its end, where curl would add the file's name.
+    path("uploads/<str:token>", views.upload_part, name="upload-part"),
     path("jobs/<uuid:job_id>/final/", views.final, name="job-final"),
     path("jobs/<uuid:job_id>/source/", views.source, name="job-source"),
     path("jobs/<uuid:job_id>/playlist.m3u", views.playlist, name="job-playlist"),

@@ -18,9 +18,9 @@ JOBS = "/api/v1/jobs"
 USERS = StereoSpotError(ErrorCode.NOT_A_VIDEO, "This is a text file.")
 
 
-def client_of(user: User) -> Client:
+def client_of(user: User, **options: Any) -> Client:
     _, token = tokens.make(user, "test", None)
-    return Client(headers={"Authorization": f"Bearer {token}"})
+    return Client(headers={"Authorization": f"Bearer {token}"}, **options)
 
 
 @pytest.fixture
@@ -345,8 +345,11 @@ def test_what_may_be_asked_for_is_said(hers):
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/jobs/not-a-job", "/jobs/", "/"])
-def test_an_address_that_is_none_is_a_problem_too(hers, path):
-    refused(hers.get(f"/api/v1{path}"), 404, "not-found")
+@pytest.mark.parametrize("method", ["get", "post", "delete"])
+def test_an_address_that_is_none_is_a_problem_too(alice, path, method):
+    hers = client_of(alice, enforce_csrf_checks=True)
+
+    refused(getattr(hers, method)(f"/api/v1{path}"), 404, "not-found")
 
 
 def test_a_method_that_is_none_is_a_problem_too(hers):

@@ -13,7 +13,7 @@ from django.utils.timezone import now
 from ninja import Header, Query, Router, Status
 
 from apps.jobs import ledger
-from apps.jobs.api import watching
+from apps.jobs.api import creating, watching
 from apps.jobs.api.access import TokenRequest, asked_job
 from apps.jobs.api.cursors import Cursor
 from apps.jobs.api.problems import answers, wrong_state
@@ -23,6 +23,8 @@ from apps.jobs.api.shapes import (
     JobEvent,
     JobPage,
     JobSummary,
+    MadeJob,
+    NewJob,
     Result,
     State,
 )
@@ -77,6 +79,27 @@ def show_job(
     return watching.detail(request, job, seen.segments)
 
 
+@router.post(
+    "",
+    response=answers(201, MadeJob, 403, 409, 422, 429, 503, 507) | {200: MadeJob},
+)
+def create_job(
+    request: TokenRequest,
+    response: HttpResponse,
+    new: NewJob,
+    idempotency_key: Annotated[
+        str | None, Header(alias="Idempotency-Key", max_length=255)
+    ] = None,
+) -> Status[MadeJob]:
+    """A new job, which waits for its files: send their parts, then complete them.
+
+    The same request with the same `Idempotency-Key` again is the same job, and 200.
+    """
+    made, is_new = creating.create(request, new, idempotency_key)
+    response["Location"] = reverse("api:show_job", args=[made.id])
+    return Status(201 if is_new else 200, made)
+
+
 @router.get("/{uuid:job_id}/events", response=answers(200, EventPage, 404, 422))
 def list_events(
     request: TokenRequest,
@@ -122,7 +145,7 @@ def cancel_job(request: TokenRequest, job_id: UUID) -> JobDetail:
     if not ledger.cancel(job.pk):
         raise wrong_state("There is nothing to cancel: the job is over.")
     after_commit(messages.send_tidy, job.pk)
-    return shown(request, job)
+    return _shown(request, job)
 
 
 @router.post("/{uuid:job_id}/retry", response=answers(200, JobDetail, 404, 409, 503))
@@ -133,7 +156,7 @@ def retry_job(request: TokenRequest, job_id: UUID) -> JobDetail:
     if again is None:
         raise wrong_state("There is nothing to retry: the job has not failed.")
     after_commit(messages.send_retry, again)
-    return shown(request, job)
+    return _shown(request, job)
 
 
 @router.delete("/{uuid:job_id}", response=answers(204, None, 404))
@@ -145,11 +168,7 @@ def delete_job(request: TokenRequest, job_id: UUID) -> Status[None]:
     return Status(204, None)
 
 
-def shown(request: HttpRequest, job: Job) -> JobDetail:
+def _shown(request: HttpRequest, job: Job) -> JobDetail:
     """The job after it was changed."""
     job.refresh_from_db()
     return watching.detail(request, job, watching.look(job).segments)
-
-
-def address(job: Job) -> str:
-    return reverse("api:show_job", args=[job.pk])

@@ -18,7 +18,7 @@ from contract.modes import Payload
 log = structlog.get_logger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
-_STATUSES = {
+STATUSES = {
     ErrorCode.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
     ErrorCode.NOT_FOUND: HTTPStatus.NOT_FOUND,
     ErrorCode.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
@@ -26,6 +26,9 @@ _STATUSES = {
     ErrorCode.MINUTES_USED_UP: HTTPStatus.FORBIDDEN,
     ErrorCode.TOO_MANY_REQUESTS: HTTPStatus.TOO_MANY_REQUESTS,
     ErrorCode.WRONG_STATE: HTTPStatus.CONFLICT,
+    ErrorCode.UPLOAD_INCOMPLETE: HTTPStatus.CONFLICT,
+    ErrorCode.UPLOAD_OVER: HTTPStatus.CONFLICT,
+    ErrorCode.DISK_FULL: HTTPStatus.INSUFFICIENT_STORAGE,
     ErrorCode.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 _STATUS_OF = {
@@ -68,7 +71,7 @@ def answers(status: int, shape: Any, *refusals: int) -> dict[int, Any]:
 def problem(
     code: ErrorCode, detail: str, *, errors: list[FieldProblem] | None = None
 ) -> HttpResponse:
-    status = _STATUSES.get(code, _STATUS_OF[code.blame])
+    status = STATUSES.get(code, _STATUS_OF[code.blame])
     body = Problem(
         title=status.phrase,
         status=status,

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
-from apps.jobs.models import Job
+from apps.jobs.models import Job, Upload
 from apps.jobs.subscribing import LONGEST
 from contract.errors import ErrorCode
 from contract.modes import Engine, Payload, StereoMode, StereoSettings, WeightsLicence
@@ -34,19 +34,27 @@ class State(StrEnum):
 class BroughtFile(Payload):
     """A file that is about to be uploaded."""
 
-    name: Annotated[Text, StringConstraints(min_length=1, max_length=500)]
-    """Its name on your disk; the extension says which container it is."""
-    size: int = Field(ge=1)
+    name: Annotated[Text, StringConstraints(min_length=1, max_length=255)]
+    """On your disk; the extension says which container it is."""
+    size: int = Field(ge=1, le=2**63 - 1)
     """Bytes."""
 
 
 class NewJob(Payload):
     file: BroughtFile
+    depth: BroughtFile | None = None
+    """A depth video, in place of the engine's own estimate: the brighter the nearer."""
     title: Annotated[Text, StringConstraints(max_length=200)] = ""
     """Empty: the file's name."""
     mode: StereoMode = StereoMode.SBS
     engine: Engine = Engine.PREVIEW
     settings: StereoSettings = StereoSettings()
+
+    @model_validator(mode="after")
+    def _has_reference(self) -> Self:
+        if self.settings.reference and not self.engine.has_reference:
+            raise ValueError(f"no algorithm is published for the engine {self.engine}")
+        return self
 
 
 class JobSummary(Payload):
@@ -99,6 +107,32 @@ class JobDetail(JobSummary):
     """Until the segments are converted, where that can be said."""
     page: str
     """Address of the job's page."""
+
+
+class UploadState(Payload):
+    """A file on its way."""
+
+    kind: Upload.Kind
+    size: int
+    """Bytes."""
+    part_bytes: int
+    """Of every part but the last."""
+    missing: list[int]
+    """Numbers, counted from 1, of the parts that are still to be sent."""
+    is_complete: bool
+
+
+class PartAddress(Payload):
+    """Where to PUT one part. It needs no token."""
+
+    url: str
+    size: int
+    """Bytes; exactly as many are taken."""
+    expires_at: datetime
+
+
+class MadeJob(JobDetail):
+    uploads: list[UploadState]
 
 
 class JobPage(Payload):

@@ -8,11 +8,12 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import URLPattern, re_path
+from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 from ninja.operation import Operation
 
-from apps.jobs.api import jobs, offers, webhooks
+from apps.jobs.api import jobs, offers, uploads, webhooks
 from apps.jobs.api.access import PersonalToken
 from apps.jobs.api.problems import CONTENT_TYPE, handle, problem
 from contract.errors import ErrorCode
@@ -51,6 +52,7 @@ api = Api(
 )
 handle(api)
 api.add_router("/jobs", jobs.router)
+api.add_router("/jobs", uploads.router)
 api.add_router("", offers.router)
 api.add_router("/webhooks", webhooks.router)
 
@@ -87,5 +89,6 @@ def _not_allowed_as_problem(
     return shaped
 
 
+@csrf_exempt  # as all of the API: no cookie counts here
 def _nowhere(request: HttpRequest) -> HttpResponse:
     return problem(ErrorCode.NOT_FOUND, "The API has no such address.")

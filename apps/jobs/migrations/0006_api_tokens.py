@@ -52,40 +52,4 @@ class Migration(migrations.Migration):
                 "ordering": (models.OrderBy(models.F("id"), descending=True),),
             },
         ),
-        migrations.CreateModel(
-            name="JobRequest",
-            fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True,
-                        primary_key=True,
-                        serialize=False,
-                        verbose_name="ID",
-                    ),
-                ),
-                ("key", models.CharField(max_length=255)),
-                ("digest", models.CharField(max_length=64)),
-                (
-                    "job",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, to="jobs.job"
-                    ),
-                ),
-                (
-                    "owner",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE,
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
-            ],
-            options={
-                "constraints": [
-                    models.UniqueConstraint(
-                        fields=("owner", "key"), name="job_request_made_once"
-                    )
-                ],
-            },
-        ),
     ]

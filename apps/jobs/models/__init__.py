@@ -1,7 +1,7 @@
 """The ledger's tables. Rows change status only in `apps.jobs.ledger`."""
 
 from apps.jobs.models.account import Account, Charge
-from apps.jobs.models.api_token import ApiToken, JobRequest
+from apps.jobs.models.api_token import ApiToken
 from apps.jobs.models.dead_letter import DeadLetter
 from apps.jobs.models.event import Event
 from apps.jobs.models.invocation import Invocation
@@ -35,7 +35,6 @@ __all__ = [
     "Event",
     "Invocation",
     "Job",
-    "JobRequest",
     "Notice",
     "Rate",
     "Segment",

@@ -1,4 +1,4 @@
-"""What programs show instead of a password, and what they asked for already."""
+"""What programs show instead of a password."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from django.db import models
 from django.db.models import F
 from django.db.models.functions import Now
 from django.utils.timezone import now
-
-from apps.jobs.models.job import Job
 
 
 class ApiToken(models.Model):
@@ -34,24 +32,3 @@ class ApiToken(models.Model):
     @property
     def is_expired(self) -> bool:
         return self.expires_at is not None and self.expires_at <= now()
-
-
-class JobRequest(models.Model):
-    """The request that made a job: sent again under the same key, it is the same job."""
-
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE)
-    key = models.CharField(max_length=255)
-    """The client's `Idempotency-Key`."""
-    digest = models.CharField(max_length=64)
-    """Of what was asked for: a key is good for one request."""
-    job = models.ForeignKey(Job, models.CASCADE)
-
-    class Meta:
-        constraints = (
-            models.UniqueConstraint(
-                fields=["owner", "key"], name="job_request_made_once"
-            ),
-        )
-
-    def __str__(self) -> str:
-        return self.key
