@@ -55,7 +55,8 @@ class TooManyRequestsError(StereoSpotError):
 
 
 # A pause is decided and written by one statement, once less than one whole try is left.
-# While it lasts nothing is counted, so hammering makes it no longer.
+# While it lasts nothing is counted, so hammering makes it no longer. Whether it lasts is asked
+# of the clock: a statement that waited for the row began before the one that it waited for.
 _COUNT = """
 INSERT INTO jobs_rate AS rate (key, level, at, pause_until, empty_at)
 VALUES (%(key)s, 1, statement_timestamp(),
@@ -72,7 +73,7 @@ ON CONFLICT (key) DO UPDATE SET (level, at, pause_until, empty_at) = (
     FROM (SELECT 1 + greatest(0, rate.level
               - extract(epoch FROM statement_timestamp() - rate.at) / %(leak)s)) AS now(level)
 )
-WHERE rate.pause_until <= statement_timestamp()
+WHERE rate.pause_until <= clock_timestamp()
 RETURNING level
 """
 

@@ -142,3 +142,10 @@ def test_a_name_that_was_typed_is_not_kept():
 @pytest.mark.django_db(transaction=True)
 def test_of_many_at_once_no_more_get_through_than_one_after_the_other():
     assert sum(at_once([let_through] * 12)) == LIMIT.free
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_at_once_all_get_through_who_may():
+    generous = Limit("generous", free=60, leak=100, pause=10, longest=60)
+
+    assert all(at_once([lambda: let_through(limit=generous)] * 12))
