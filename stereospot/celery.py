@@ -16,7 +16,15 @@ app = Celery("stereospot")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 monitor.install(app)
-pulse.install(app)
+
+
+def _each_beat() -> None:
+    from apps.monitoring.tallies import flush_with_beat  # (Django is set up by then)
+
+    flush_with_beat()
+
+
+pulse.install(app, _each_beat)
 
 
 @setup_logging.connect

@@ -67,6 +67,8 @@ class Environment(BaseSettings):
     """Where Flower listens, for the site to show it to staff."""
     flower_basic_auth: SecretStr | None = None
     """`user:password` of Flower, the same there and at the site."""
+    metrics_token: SecretStr | None = None
+    """What a Prometheus shows to read `/metrics`; unset: only staff may."""
     cloudwatch_system: str = ""
     """Name of this installation in CloudWatch; unset: nothing is published there."""
     shutdown_grace_seconds: float = Field(default=25.0, ge=1.0)

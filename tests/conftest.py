@@ -10,6 +10,7 @@ from django.utils.timezone import now
 
 from apps.jobs import storage
 from apps.jobs.models import Job, Segment
+from apps.monitoring import tallies
 from contract.frames import Picture, SegmentFrames
 
 BROWSER, DEPLOY = (Path(__file__).parent / name for name in ("browser", "deploy"))
@@ -46,6 +47,12 @@ def plain_static(settings, tmp_path_factory: pytest.TempPathFactory) -> None:
     plain = "django.contrib.staticfiles.storage.StaticFilesStorage"
     settings.STORAGES = settings.STORAGES | {"staticfiles": {"BACKEND": plain}}
     settings.STATIC_ROOT = tmp_path_factory.mktemp("static")
+
+
+@pytest.fixture(autouse=True)
+def counted_in_the_process(monkeypatch) -> None:
+    """What a test's own process counts is added to no row, unless the test asks."""
+    monkeypatch.setattr(tallies, "FLUSH_SECONDS", float("inf"))
 
 
 @pytest.fixture

@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +30,17 @@ from celery.worker.state import reserved_requests
 from workers.hearing import note_poll
 from workers.hearing import silence as since_last_poll
 
+logger = logging.getLogger(__name__)
+
 # Seconds.
 BEAT = 5.0
 DEAF = 60.0
 """Without a poll, or without a beat; polls begin at least each half minute."""
 
 
-def install(app: Any) -> None:
-    """To be called once, before a worker starts."""
+def install(app: Any, each_beat: Callable[[], None] = lambda: None) -> None:
+    """To be called once, before a worker starts. `each_beat` is called in the thread."""
+    app.each_beat = each_beat
     app.steps["consumer"].add(Pulse)
 
 
@@ -77,6 +82,10 @@ def _beat(consumer: Any, file: Path, stopping: threading.Event) -> None:
         with contextlib.suppress(OSError):  # a full disk is the tasks' to report
             unfinished.write_text(json.dumps(said))
             unfinished.replace(file)
+        try:
+            consumer.app.each_beat()
+        except Exception:  # the next beat has to come
+            logger.exception("A beat was missed")
         stopping.wait(BEAT)
     with contextlib.suppress(OSError):
         file.unlink()

@@ -45,6 +45,7 @@ from kombu.asynchronous import set_event_loop
 from kombu.transport import SQS
 
 from workers.batches import collecting
+from workers.hearing import note_call
 from workers.polling import PollingChannel
 from workers.visibility import LONGEST_CAP, VisibilityKeeper, code_of, is_lost
 
@@ -78,6 +79,11 @@ class Channel(PollingChannel):
         # Tasks settle their messages although the connection may be closed by then.
         self._keeper: VisibilityKeeper = connection.keeper
         super().__init__(connection, **kwargs)
+
+    def _new_boto_client(self, *args: Any, **kwargs: Any) -> Any:
+        client = super()._new_boto_client(*args, **kwargs)
+        client.meta.events.register("before-call.sqs", note_call)
+        return client
 
     def sqs(self, queue: str | None = None) -> Any:
         return collecting(super().sqs(queue))

@@ -14,6 +14,7 @@ import structlog
 from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded, TaskPredicate
 from django.db import connection
 
+from apps.monitoring import tallies
 from apps.pipeline import leases
 from apps.pipeline.leases import (
     Claim,
@@ -75,6 +76,7 @@ def _as_failure(error: Exception) -> StereoSpotError:
             ErrorCode.INTERNAL,
             f"Something that we did not expect ({type(error).__name__}); it is in our log.",
         )
+    tallies.count("failed_attempts", failure.code.value)
     ours = failure.code.blame is Blame.OURS
     log.log(
         logging.ERROR if ours else logging.WARNING,

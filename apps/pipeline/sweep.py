@@ -24,6 +24,7 @@ from django.utils.timezone import now
 
 from apps.jobs import ledger, limits, storage
 from apps.jobs.models import OWN_STAGES, Job, Notice, Segment, Upload
+from apps.monitoring import tallies
 from apps.pipeline import cloudwatch, dead_letters, invocations, messages
 from stereospot.celery import app
 from workers.batches import publish_batch
@@ -57,6 +58,8 @@ def sweep() -> dict[str, int]:
         found = {what: _looked(what, look) for what, look in looks.items()}
         _ended = time.monotonic()
         cloudwatch.publish()
+    for what, number in found.items():
+        tallies.count("sweep_found", what, number)
     if any(found.values()):
         log.info("swept", **{name: n for name, n in found.items() if n})
     return found
