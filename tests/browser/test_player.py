@@ -22,6 +22,7 @@ from tests.browser.pictures import (
     seek,
     seen,
 )
+from tests.path.films import sound_only
 
 TWO_PICTURES = [mode for mode in StereoMode if mode is not StereoMode.ANAGLYPH]
 PLACES = {
@@ -232,11 +233,25 @@ def test_the_source_plays_along(page, films):
     )
 
 
-def test_a_source_that_no_browser_plays_is_said_so(page, films, watch, tmp_path):
+@pytest.mark.parametrize("kind", ["pictures", "sound alone", "gone"])
+def test_a_source_that_the_browser_cannot_show_is_said_so(
+    page, films, site, watch, tmp_path, kind
+):
     watch.allow("source")
-    mpeg2 = tmp_path / "old.mpg"
-    mpeg2.write_bytes(b"\0\0\1\xba" + bytes(2000))
-    opened(page, films(source=mpeg2))
+    source = tmp_path / f"{kind}.mp4"
+    if kind == "sound alone":
+        sound_only(source)
+    else:
+        source.write_bytes(b"\0\0\1\xba" + bytes(2000))
+    path = films(source=source)
+    if kind == "gone":
+        job = path.strip("/").split("/")[-1]
+        site.run(f"""
+from apps.jobs import storage
+from apps.jobs.models import Job
+storage.source().delete(Job.objects.get(pk={job!r}).source_key)
+""")
+    opened(page, path)
 
     page.get_by_label("Compare with the source").click()
 

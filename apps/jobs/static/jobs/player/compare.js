@@ -38,14 +38,20 @@ export class Compare {
     source.playsInline = true;
     source.preload = "auto";
     source.setAttribute("aria-hidden", "true");
-    source.addEventListener("error", () => {
-      this.stop();
-      this._failed();
+    source.addEventListener("error", () => this._refuse());
+    source.addEventListener("loadedmetadata", () => {
+      // Some browsers play the sound of a film whose pictures they do not know.
+      if (source.videoWidth) this._follow();
+      else this._refuse();
     });
-    source.addEventListener("loadedmetadata", () => this._follow());
     source.src = this._address;
     this._source = source;
     this._stage.append(source);
+  }
+
+  _refuse() {
+    this.stop();
+    this._failed();
   }
 
   stop() {

@@ -19,7 +19,7 @@ const ABOVE = { left: [0, 0, 1, 0.5], right: [0, 0.5, 1, 0.5] };
  */
 const LAYOUTS = { sbs: BESIDE, half_sbs: BESIDE, tab: ABOVE, half_tab: ABOVE };
 
-/** The layout as `XRLayerLayout` calls it. */
+/** @type {Map<Eyes, XRLayerLayout>} */
 const XR_LAYOUTS = new Map([
   [BESIDE, "stereo-left-right"],
   [ABOVE, "stereo-top-bottom"],
@@ -43,7 +43,7 @@ export function swapped({ left, right }) {
 
 /**
  * @param {string} mode of a final with two pictures
- * @returns {string}
+ * @returns {XRLayerLayout}
  */
 export function xrLayout(mode) {
   return XR_LAYOUTS.get(LAYOUTS[mode]);

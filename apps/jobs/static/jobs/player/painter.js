@@ -112,15 +112,24 @@ export class Painter {
 /** @param {WebGL2RenderingContext} gl */
 function program(gl) {
   const made = gl.createProgram();
-  for (const [type, text] of [[gl.VERTEX_SHADER, VERTICES], [gl.FRAGMENT_SHADER, FRAGMENTS]]) {
-    const shader = gl.createShader(type);
-    gl.shaderSource(shader, text);
-    gl.compileShader(shader);
-    gl.attachShader(made, shader);
-  }
+  add(gl, made, gl.VERTEX_SHADER, VERTICES);
+  add(gl, made, gl.FRAGMENT_SHADER, FRAGMENTS);
   gl.linkProgram(made);
   if (!gl.getProgramParameter(made, gl.LINK_STATUS)) {
     throw new Error(`the player's program: ${gl.getProgramInfoLog(made)}`);
   }
   return made;
+}
+
+/**
+ * @param {WebGL2RenderingContext} gl
+ * @param {WebGLProgram} made
+ * @param {number} type
+ * @param {string} text
+ */
+function add(gl, made, type, text) {
+  const shader = gl.createShader(type);
+  gl.shaderSource(shader, text);
+  gl.compileShader(shader);
+  gl.attachShader(made, shader);
 }

@@ -20,7 +20,7 @@ class Player {
   /** @param {HTMLElement} element */
   constructor(element) {
     this._element = element;
-    this._stage = element.querySelector(".stage");
+    this._stage = /** @type {HTMLElement} */ (element.querySelector(".stage"));
     this._film = element.querySelector("video");
     this._panel = element.querySelector("form");
     this._said = element.querySelector("[role=status]");
@@ -142,7 +142,7 @@ class Player {
       compare.checked = false;
       compare.disabled = true;
       splitting.hidden = true;
-      this._say(`This browser cannot play the source (${kind}), so there is nothing to compare with.`);
+      this._say(`There is nothing to compare with: this browser cannot play the source (${kind}), or it is gone.`);
     });
     const place = () => (this._compare.split = Number(split.value));
     split.addEventListener("input", place);
