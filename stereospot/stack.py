@@ -107,7 +107,8 @@ class Stack:
                 "none of this machine. Choose one with --address HOST:PORT."
             )
         call_command("collectstatic", interactive=False, verbosity=0)
-        threads = ("--worker-class", "gthread", "--workers", "2", "--threads", "8")
+        # Each part of an upload that is on its way has a thread.
+        threads = ("--worker-class", "gthread", "--workers", "2", "--threads", "16")
         options = ("--bind", address, "--timeout", "120", "--no-control-socket")
         self._supervisor.start(
             "web",

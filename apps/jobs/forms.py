@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.contrib.auth.models import User
-from django.core.files.uploadedfile import TemporaryUploadedFile
 
 from apps.jobs.models import ENGINE_CHOICES, MODE_CHOICES, Job
-from apps.jobs.names import source_extension, title_of
-from apps.jobs.templatetags.words import size
+from apps.jobs.uploads import File
 from contract.modes import Engine, StereoMode
 
 MODES = {
@@ -35,20 +32,25 @@ ENGINES = {
 
 
 class NewJobForm(forms.Form):
-    file = forms.FileField(
+    """The files themselves are sent in parts, once the job is there to take them."""
+
+    request_id = forms.UUIDField()
+    name = forms.CharField(
         label="Video file",
-        error_messages={
-            "required": "Choose a video file.",
-            "empty": "The file is empty: choose another one.",
-        },
+        max_length=255,
+        error_messages={"required": "Choose a video file."},
     )
-    depth = forms.FileField(
+    size = forms.IntegerField()
+    modified = forms.IntegerField(required=False)
+    depth_name = forms.CharField(
         label="Depth video",
+        max_length=255,
         required=False,
         help_text="If you have one: a video with a grey picture for each frame of the "
         "film, the brighter the nearer. It takes the place of the engine's own estimate.",
-        error_messages={"empty": "The file is empty: choose another one, or none."},
     )
+    depth_size = forms.IntegerField(required=False)
+    depth_modified = forms.IntegerField(required=False)
     title = forms.CharField(
         max_length=200, required=False, help_text="Left empty: the file's name."
     )
@@ -89,38 +91,30 @@ class NewJobForm(forms.Form):
         "1: everything lies behind it.",
     )
 
-    def clean_file(self) -> TemporaryUploadedFile:
-        file: TemporaryUploadedFile = self.cleaned_data["file"]
-        return _within_limit(file)
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if cleaned.get("depth_name") and cleaned.get("depth_size") is None:
+            self.add_error("depth_size", "How large is the depth video?")
+        return cleaned
 
-    def clean_depth(self) -> TemporaryUploadedFile | None:
-        depth: TemporaryUploadedFile | None = self.cleaned_data["depth"]
-        return depth and _within_limit(depth)
+    def film(self) -> File:
+        """The valid form's film."""
+        chosen = self.cleaned_data
+        return File(chosen["name"], chosen["size"], chosen["modified"])
 
-    def film(self) -> Path:
-        """The valid form's film, on disk."""
-        return Path(self.cleaned_data["file"].temporary_file_path())
-
-    def depth_video(self) -> Path | None:
-        """The valid form's depth video, on disk, if there is one."""
-        depth = self.cleaned_data["depth"]
-        return depth and Path(depth.temporary_file_path())
+    def depth(self) -> File | None:
+        """The valid form's depth video, if it has one."""
+        chosen = self.cleaned_data
+        if not chosen["depth_name"]:
+            return None
+        return File(
+            chosen["depth_name"], chosen["depth_size"], chosen["depth_modified"]
+        )
 
     def job(self, owner: User) -> Job:
         """What the valid form asks for, not saved yet."""
-        chosen = self.cleaned_data
-        name = chosen["file"].name or ""
-        depth = chosen["depth"]
-        return Job(
-            owner=owner,
-            title=chosen["title"] or title_of(name),
-            mode=chosen["mode"],
-            engine=chosen["engine"],
-            max_disparity=chosen["max_disparity"],
-            convergence=chosen["convergence"],
-            source_extension=source_extension(name),
-            depth_extension=source_extension(depth.name or "") if depth else "",
-        )
+        wanted = ("title", "mode", "engine", "max_disparity", "convergence")
+        return Job(owner=owner, **{each: self.cleaned_data[each] for each in wanted})
 
 
 def licence_of(engine: Engine) -> str:
@@ -128,14 +122,3 @@ def licence_of(engine: Engine) -> str:
     licence = engine.licence
     of = f" ({licence.name})" if licence.name else ""
     return f"Licence: {licence.summary}{of}."
-
-
-def _within_limit(file: TemporaryUploadedFile) -> TemporaryUploadedFile:
-    if (file.size or 0) > settings.MAX_SOURCE_BYTES:
-        raise forms.ValidationError(too_large(file.size or 0))
-    return file
-
-
-def too_large(bytes_: int) -> str:
-    limit = size(settings.MAX_SOURCE_BYTES)
-    return f"The file has {size(bytes_)}, and at most {limit} are accepted."

@@ -30,15 +30,18 @@ PERMISSIONS = ", ".join(
 )
 
 
-def policy(*, media: str = "") -> str:
-    """Nothing inline, nothing of third parties; `media` is where else films come from."""
+def policy(*, media: str = "", connect: str = "") -> str:
+    """Nothing inline, nothing of third parties.
+
+    `media` is where else films come from, `connect` where else they are sent to.
+    """
     rules = {
         "default-src": "'none'",
         "script-src": "'self'",
         "style-src": "'self'",
         "img-src": "'self'",
         "media-src": f"'self' {media}".strip(),
-        "connect-src": "'self'",
+        "connect-src": f"'self' {connect}".strip(),
         "form-action": "'self'",
         "base-uri": "'none'",
         "frame-ancestors": "'none'",

@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
@@ -127,6 +128,12 @@ class BucketParts:
             )
         )
 
+    def origin(self) -> str:
+        """Where parts are sent to, as browsers name it."""
+        where = {"Bucket": self._name, "Key": "any"}
+        parts = urlsplit(self._s3.generate_presigned_url("get_object", Params=where))
+        return f"{parts.scheme}://{parts.netloc}"
+
     def arrived(self, upload: Upload) -> dict[int, int]:
         return {part["PartNumber"]: part["Size"] for part in self._parts(upload)}
 
@@ -163,6 +170,14 @@ class BucketParts:
 
 @functools.cache
 def _client(region: str, endpoint: str | None) -> Any:
+    client = _client_with(region, endpoint, {})
+    if client.meta.endpoint_url.endswith(".amazonaws.com"):
+        # Else addresses name no region: AWS redirects, which browsers do not follow here.
+        return _client_with(region, endpoint, {"addressing_style": "virtual"})
+    return client
+
+
+def _client_with(region: str, endpoint: str | None, s3: Any) -> Any:
     # Not the store's own: what is signed has no body yet of which to send a checksum.
     return boto3.session.Session().client(
         "s3",
@@ -174,6 +189,7 @@ def _client(region: str, endpoint: str | None) -> Any:
             connect_timeout=5,
             read_timeout=30,
             retries={"mode": "standard", "max_attempts": 4},
+            s3=s3,
         ),
     )
 

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.core import signing
 from django.db import IntegrityError, transaction
 from django.urls import reverse
@@ -41,6 +42,7 @@ from contract.errors import ErrorCode, StereoSpotError
 PART_BYTES = 16 * 1024**2
 MOST_PARTS = 10_000
 """Of one object, in S3."""
+MOST_RESUMABLE = 20
 _SALT = "apps.jobs.uploads"
 
 
@@ -175,6 +177,25 @@ def abandon(job: Job) -> bool:
     if deleted:
         after_commit(messages.send_tidy, job.pk)
     return deleted
+
+
+def origin() -> str:
+    """Where else than to our own address parts are sent; empty when they are not."""
+    parts = parts_of(storage.source())
+    return parts.origin() if isinstance(parts, BucketParts) else ""
+
+
+def waiting_for(job: Job) -> list[str]:
+    """The kinds of files that are still to come before the job starts."""
+    return list(job.uploads.filter(arrived_at=None).values_list("kind", flat=True))
+
+
+def resumable(user: User) -> list[Upload]:
+    """What a person has begun to send and may go on with, the latest first."""
+    begun = Upload.objects.filter(
+        arrived_at=None, job__owner=user, job__status=Job.Status.CREATED
+    )
+    return list(begun.select_related("job").order_by("-touched_at")[:MOST_RESUMABLE])
 
 
 def _requested(owner_id: int, request_id: UUID) -> Job | None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from contract.modes import StereoMode
 from tests.browser.finals import completed
@@ -25,6 +25,7 @@ PATIENCE = 30_000
 WEBGL = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
 """Drawn by the CPU, on every machine alike."""
 
+expect.set_options(timeout=PATIENCE)
 Visit = Callable[..., Page]
 Films = Callable[..., str]
 

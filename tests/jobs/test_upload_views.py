@@ -58,7 +58,8 @@ def test_a_film_goes_through_in_three_parts(client, alice, upload):
     url = reverse("upload-complete", args=[upload.job_id, "film"])
     first, again = client.post(url), client.post(url)
 
-    assert first.json() == again.json() == {"url": f"/jobs/{upload.job_id}/"}
+    done = {"url": f"/jobs/{upload.job_id}/", "waits_for": []}
+    assert first.json() == again.json() == done
     with storage.source().local(upload.key) as path:
         assert path.read_bytes() == FILM
     assert Job.objects.get().status == Job.Status.CHUNKING

@@ -33,6 +33,7 @@ _STATUS = {
     ErrorCode.UPLOAD_OVER: 410,
     ErrorCode.EMPTY_FILE: 422,
     ErrorCode.TOO_LARGE: 422,
+    ErrorCode.TOO_MANY_REQUESTS: 429,
     ErrorCode.STORAGE: 503,
     ErrorCode.DISK_FULL: 507,
 }
@@ -102,7 +103,8 @@ def complete(request: AuthenticatedRequest, job_id: UUID, kind: str) -> HttpResp
     job = visible_job(request.user, job_id)
     if not job.uploads.filter(kind=kind, arrived_at__isnull=False).exists():
         uploads.complete(uploads.unfinished(job, kind))
-    return JsonResponse({"url": job.get_absolute_url()})
+    answer = {"url": job.get_absolute_url(), "waits_for": uploads.waiting_for(job)}
+    return JsonResponse(answer)
 
 
 @require_POST

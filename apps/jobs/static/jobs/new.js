@@ -1,120 +1,186 @@
-// The form works without this. With it: the title is filled in, numbers have a slider,
-// the file is checked before it travels, and the upload shows how far it is.
+// A new job: files are checked before they travel, the job is made, its files are sent.
+
+import { Lost, Refused, ask, pause } from "./asking.js";
+import { otherKind } from "./kinds.js";
+import { Row } from "./rows.js";
+import { offer, resumes } from "./resuming.js";
+import { size } from "./words.js";
 
 const form = document.getElementById("new");
-const file = form.elements.file;
-const title = form.elements.title;
-const submit = form.querySelector(".submit > button");
-const upload = document.getElementById("upload");
-const bar = document.getElementById("bar");
-const howFar = document.getElementById("how-far");
-const said = document.getElementById("said");
+const { file, depth, title } = form.elements;
 const problems = document.getElementById("problems");
-let request = null;
+const submit = form.querySelector(".submit button");
+const sending = document.getElementById("uploads");
+const said = document.getElementById("said");
+const pageTitle = document.title;
+const rows = [];
 let filledIn = "";
+let beginning = false;
+let sifting = Promise.resolve(); // a file that was just chosen is being looked at
 
-const UNITS = ["bytes", "kB", "MB", "GB", "TB"];
-
-function size(bytes, unit = Math.max(0, Math.floor(Math.log10(Math.max(1, bytes)) / 3))) {
-  const value = bytes / 1000 ** unit;
-  return `${unit > 1 && value < 100 ? value.toFixed(1) : Math.round(value)} ${UNITS[unit]}`;
-}
-
-function time(seconds) {
-  if (seconds < 60) return "less than a minute";
-  const minutes = Math.round(seconds / 60);
-  return minutes < 100 ? `about ${minutes} min` : `about ${Math.round(minutes / 60)} h`;
-}
-
-function complain(...nodes) {
-  problems.replaceChildren(...nodes);
+function complain(...sentences) {
+  problems.replaceChildren(
+    ...sentences.map((text) => {
+      const line = document.createElement("p");
+      line.className = "problem";
+      line.textContent = text;
+      return line;
+    }),
+  );
   problems.focus();
 }
 
-function sentence(text) {
-  const line = document.createElement("p");
-  line.className = "problem";
-  line.textContent = text;
-  return line;
-}
-
-function chosen() {
-  problems.replaceChildren();
-  const film = file.files[0];
-  if (!film) return;
-  if (!title.value || title.value === filledIn) {
-    title.value = filledIn = film.name.replace(/\.[^.]{1,8}$/, "").slice(0, 200);
-  }
+async function problemOf(chosen) {
   const most = Number(form.dataset.maxBytes);
-  if (film.size > most) {
-    complain(sentence(`The file has ${size(film.size)}, and at most ${size(most)} are accepted.`));
-    file.value = "";
-  } else if (film.size === 0) {
-    complain(sentence("The file is empty: choose another one."));
-    file.value = "";
+  if (chosen.size === 0) return `${chosen.name} is empty: choose another file.`;
+  if (chosen.size > most) {
+    return `${chosen.name} has ${size(chosen.size)}, and at most ${size(most)} are accepted.`;
   }
-  form.dispatchEvent(new CustomEvent("film:chosen", { detail: file.files[0] ?? null }));
+  const other = await otherKind(chosen).catch(() => "a file that cannot be read");
+  return other && `${chosen.name} is ${other}, not a video: choose another file.`;
 }
 
-function show(loaded, total, begun) {
-  const seconds = (performance.now() - begun) / 1000;
-  const speed = loaded / Math.max(seconds, 0.001);
-  const unit = Math.floor(Math.log10(Math.max(1, total)) / 3);
-  const done = size(loaded, unit).split(" ")[0];
-  bar.value = loaded / total;
-  howFar.textContent = `${done} of ${size(total, unit)}`;
-  if (seconds > 1) howFar.textContent += ` · ${size(speed)}/s · ${time((total - loaded) / speed)}`;
-  const tenth = `${Math.floor((10 * loaded) / total) * 10} % uploaded`;
-  if (said.textContent !== tenth) said.textContent = tenth;
-}
-
-function leave(event) {
-  event.preventDefault();
-}
-
-function rest() {
-  request = null;
-  submit.hidden = false;
-  upload.hidden = true;
-  window.removeEventListener("beforeunload", leave);
-}
-
-function answered(answer) {
-  rest();
-  if (answer.status === 200) {
-    window.location.assign(answer.responseURL);
-    return;
-  }
-  const page = new DOMParser().parseFromString(answer.responseText, "text/html");
-  const found = page.getElementById("problems");
-  if (found) complain(...found.children);
-  else complain(sentence("The upload was refused. Reload the page and try again."));
-}
-
-function send(event) {
-  event.preventDefault();
-  if (request) return;
+// Keeps in an input what may be sent, and says why the rest may not.
+async function sift(input) {
   problems.replaceChildren();
-  request = new XMLHttpRequest();
-  const begun = performance.now();
-  request.upload.addEventListener("progress", ({ loaded, total }) => show(loaded, total, begun));
-  request.addEventListener("load", () => answered(request));
-  request.addEventListener("error", () => {
-    rest();
-    complain(sentence("The connection was lost and nothing was kept. Upload the file again."));
-  });
-  request.addEventListener("abort", () => {
-    rest();
-    said.textContent = "Upload cancelled";
-    submit.focus();
-  });
-  request.open("POST", form.action);
-  request.send(new FormData(form));
-  submit.hidden = true;
-  upload.hidden = false;
-  show(0, file.files[0].size || 1, begun);
-  document.getElementById("stop").focus();
-  window.addEventListener("beforeunload", leave);
+  const kept = [];
+  const refused = [];
+  for (const chosen of input.files) {
+    const problem = await problemOf(chosen);
+    if (problem) refused.push(problem);
+    else if (!(await resumes(chosen, watch))) kept.push(chosen);
+  }
+  if (kept.length !== input.files.length) input.files = listOf(kept);
+  if (refused.length) complain(...refused);
+}
+
+async function filmsChosen() {
+  await sift(file);
+  const many = file.files.length > 1;
+  // Settings are for all of them; a title and a depth video can only be one film's.
+  title.disabled = depth.disabled = many;
+  document.getElementById("many").hidden = !many;
+  const [film] = file.files;
+  if (film && (!title.value || title.value === filledIn)) {
+    title.value = filledIn = many ? "" : film.name.replace(/\.[^.]{1,8}$/, "").slice(0, 200);
+  }
+  form.dispatchEvent(new CustomEvent("film:chosen", { detail: film ?? null }));
+}
+
+function requestId() {
+  // crypto.randomUUID is for HTTPS only; at home the site may be plain HTTP.
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function wish(film) {
+  const body = new FormData(form);
+  for (const [name, chosen] of [["", film], ["depth_", depth.disabled ? null : depth.files[0]]]) {
+    if (!chosen) continue;
+    body.set(`${name}name`, chosen.name);
+    body.set(`${name}size`, chosen.size);
+    body.set(`${name}modified`, chosen.lastModified);
+  }
+  body.delete("file");
+  body.delete("depth");
+  body.set("request_id", requestId());
+  return body;
+}
+
+async function begin(film) {
+  const body = wish(film);
+  // The same request again is the same job: asking once more makes no second one.
+  for (;;) {
+    try {
+      return await ask("POST", form.action, { body });
+    } catch (error) {
+      if (!(error instanceof Lost)) throw error;
+      said.textContent = "Connection lost. Retrying…";
+      await pause(2);
+    }
+  }
+}
+
+async function send(event) {
+  event.preventDefault();
+  if (submit.disabled) return;
+  submit.disabled = true;
+  beginning = true;
+  try {
+    await sifting;
+    if (file.files.length) problems.replaceChildren();
+    while (file.files.length) {
+      const [film, ...rest] = file.files;
+      const job = await begin(film);
+      const files = { film, depth: depth.files[0] };
+      const pairs = job.uploads.map((upload) => [files[upload.kind], upload]);
+      watch((told) => new Row(job, pairs, told));
+      file.files = listOf(rest);
+    }
+    form.hidden = rows.some((row) => !row.isOver);
+  } catch (error) {
+    refuse(error);
+  } finally {
+    beginning = false;
+    submit.disabled = false;
+    changed();
+  }
+}
+
+function listOf(files) {
+  const list = new DataTransfer();
+  for (const each of files) list.items.add(each);
+  return list.files;
+}
+
+function refuse(error) {
+  if (!(error instanceof Refused)) throw error;
+  const named = error.errors.map(({ label, messages }) => `${label}: ${messages.join(" ")}`);
+  complain(...(named.length ? named : [error.message]));
+}
+
+function watch(make) {
+  rows.push(make(changed));
+  if (sending.hidden) {
+    sending.hidden = false;
+    sending.querySelector("h2").focus();
+  }
+  changed();
+}
+
+// One sentence for all rows, in the tab's title and for who listens.
+function changed() {
+  const going = rows.filter((row) => !row.isOver);
+  const done = rows.filter((row) => row.state === "done");
+  if (going.length === 0 && rows.length > 0 && !beginning) finish(done);
+  const total = going.reduce((sum, row) => sum + row.total, 0);
+  const arrived = going.reduce((sum, row) => sum + row.arrived, 0);
+  const percent = Math.floor((100 * arrived) / Math.max(1, total));
+  document.title = going.length ? `${percent} % · ${pageTitle}` : pageTitle;
+  const isSending = going.some((row) => row.state === "sending");
+  if (isSending) say(`${percent - (percent % 10)} % uploaded`);
+  window[isSending ? "addEventListener" : "removeEventListener"]("beforeunload", stay);
+}
+
+function finish(done) {
+  window.removeEventListener("beforeunload", stay);
+  const started = done.filter((row) => row.waitsFor.length === 0);
+  const [only, ...others] = rows.filter((row) => row.state !== "cancelled");
+  if (!only) {
+    say("Upload cancelled");
+    form.hidden = false;
+    file.focus();
+  } else if (!others.length && started.length) window.location.assign(only.url);
+  else say(`Uploaded: ${started.map((row) => row.title).join(", ")}`);
+}
+
+function say(sentence) {
+  // The same words again would be read out again.
+  if (said.textContent !== sentence) said.textContent = sentence;
+}
+
+function stay(event) {
+  event.preventDefault();
 }
 
 for (const place of document.querySelectorAll("[data-range-for]")) {
@@ -135,10 +201,12 @@ for (const name of ["dragover", "dragleave", "drop"]) {
     drop.classList.toggle("over", name === "dragover");
     if (name === "drop" && event.dataTransfer.files.length) {
       file.files = event.dataTransfer.files;
-      chosen();
+      file.dispatchEvent(new Event("change", { bubbles: true }));
     }
   });
 }
-file.addEventListener("change", chosen);
+file.addEventListener("change", () => (sifting = filmsChosen()));
+depth.addEventListener("change", () => (sifting = sift(depth)));
 form.addEventListener("submit", send);
-document.getElementById("stop").addEventListener("click", () => request?.abort());
+offer(watch);
+submit.disabled = false;
