@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 import schemathesis
-from django.test.client import ClientHandler
+from django.test.client import Client, ClientHandler
 from hypothesis import HealthCheck, given, settings
 from schemathesis import Case
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from apps.jobs import tokens
+from apps.jobs import subscribing, tokens
+from apps.jobs.models import Job, Subscription
 
 EXAMPLES = 20
 """Requests for each operation, always the same ones."""
@@ -65,6 +67,38 @@ def test_every_operation_is_asked(document):
     found = [each.ok() for each in document.get_all_operations()]
 
     assert sorted(o.definition.raw["operationId"] for o in found) == OPERATIONS
+
+
+def requests(client: Client, job: Job, hook: Subscription) -> dict[str, Any]:
+    """Each operation of the document, asked for by nobody yet, about what is Alice's."""
+    document = client.get("/api/v1/openapi.json").json()
+    asked = {}
+    for path, methods in document["paths"].items():
+        about = path.format(job_id=job.pk, webhook_id=hook.pk, kind="film", number=1)
+        for method, operation in methods.items():
+            asked[operation["operationId"]] = partial(client.generic, method, about)
+    return asked
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_nothing_is_said_to_whom_it_does_not_concern(client, alice, charlie, job, name):
+    hook = subscribing.add_webhook(alice, "https://hook.example/")
+    ask = requests(client, job, hook)[name]
+    _, token = tokens.make(charlie, "his", None)
+
+    assert ask().status_code == 401
+    his = ask(headers={"Authorization": f"Bearer {token}"})
+
+    if name in ("create_job", "add_webhook"):
+        assert his.status_code == 422  # nothing was asked for
+    elif name in ("list_jobs", "list_webhooks", "show_offers"):
+        assert str(job.pk) not in his.text
+        assert hook.target not in his.text
+    else:
+        assert his.status_code == 404
+    job.refresh_from_db()
+    assert job.status == Job.Status.CHUNKED
+    assert Subscription.objects.filter(pk=hook.pk).exists()
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
