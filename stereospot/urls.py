@@ -18,3 +18,4 @@ urlpatterns = [
     path("admin/fleet/", fleet_page, name="fleet"),
     path("admin/", admin.site.urls),
 ]
+handler400 = "apps.jobs.views.errors.bad_request"
