@@ -30,13 +30,17 @@ Visit = Callable[..., Page]
 Films = Callable[..., str]
 
 
+def found_chromium() -> str | None:
+    wanted = os.environ.get("CHROMIUM")
+    found = (shutil.which(name) for name in ([wanted] if wanted else NAMES))
+    return next((path for path in found if path), None)
+
+
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The path of this machine's Chromium."""
-    wanted = os.environ.get("CHROMIUM")
-    for name in [wanted] if wanted else NAMES:
-        if path := shutil.which(name):
-            return path
+    if path := found_chromium():
+        return path
     missing = (
         "No Chromium is here, so no page was looked at: install one "
         "(Debian: apt-get install chromium), or name it in CHROMIUM."
