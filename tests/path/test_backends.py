@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from inference.weights import FOLDER
 from stereospot.embedded import Services, say_ready
 from tests.inference.diffusion.tiny import save_networks
 from tests.inference.service.serving import Serving, serving
-from tests.path.films import facts, small_film
+from tests.path.films import facts, one_shot, small_film
 from tests.path.stack import ROOT, Machine
 from tests.sagemaker import ENDPOINT, StandIn
 from tests.sagemaker import serving as serving_endpoint
@@ -132,14 +133,38 @@ class Fleet:
         assert done.returncode == 0, done.stderr
 
 
-@pytest.fixture
-def fleet(tmp_path: Path) -> Iterator[Fleet]:
+@dataclass
+class Place:
+    """Where a fleet is started, and what its processes are told."""
+
+    folder: Path
+    workers: dict[str, str] = field(default_factory=dict)
+    server: dict[str, object] = field(default_factory=dict)
+
+
+@contextmanager
+def fleet_at(place: Place) -> Iterator[Fleet]:
     """With a worker that cuts and joins, and none yet that converts."""
+    with ExitStack() as stack:
+        yield stack.enter_context(_fleet(place, stack.enter_context(moto())))
+
+
+@contextmanager
+def moto() -> Iterator[str]:
+    """S3, at this address."""
     store = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     store.start()
     host, port = store.get_host_and_port()
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        store.stop()
+
+
+@contextmanager
+def _fleet(place: Place, address: str) -> Iterator[Fleet]:
     aws = {
-        "AWS_ENDPOINT_URL_S3": f"http://{host}:{port}",
+        "AWS_ENDPOINT_URL_S3": address,
         "AWS_ACCESS_KEY_ID": "somebody",
         "AWS_SECRET_ACCESS_KEY": "secret",
         "SOURCE_BUCKET": "sources",
@@ -148,22 +173,25 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
     s3 = s3_client(aws)
     for bucket in ("sources", "results"):
         s3.create_bucket(Bucket=bucket)
+    told = {name.lower(): value for name, value in aws.items()} | place.server
     with (
-        serving(**{name.lower(): value for name, value in aws.items()}) as server,
+        serving(**told) as server,
         serving_endpoint(StandIn(str(server.http.base_url), s3, "results")) as endpoint,
-        Services(tmp_path / "data"),
+        Services(place.folder / "data"),
     ):
         machine = Machine(
-            tmp_path / "data",
+            place.folder / "data",
             aws
             | {
                 "INFERENCE_BACKEND": "sagemaker",
+                "INFERENCE_HTTP_URL": str(server.http.base_url),
                 "SAGEMAKER_ENDPOINT_NAME": ENDPOINT,
                 "AWS_ENDPOINT_URL_SAGEMAKER": endpoint.url,
                 "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": endpoint.url,
                 # A killed worker's poll stays open in moto for so long.
                 "SQS_LONG_POLL_WAIT_SECONDS": "1",
-            },
+            }
+            | place.workers,
         )
         assert machine.run("migrate").returncode == 0
         say_ready(machine.data_dir)
@@ -173,7 +201,6 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
             yield fleet
         finally:
             fleet.end()
-    store.stop()
 
 
 def s3_client(aws: dict[str, str]) -> Any:
@@ -200,6 +227,12 @@ def finish(converting: subprocess.Popen[str], fleet: Fleet) -> None:
         converting.communicate()
         raise AssertionError(fleet.said()) from None
     assert converting.returncode == 0, f"{said}\n{fleet.said()}"
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[Fleet]:
+    with fleet_at(Place(tmp_path)) as fleet:
+        yield fleet
 
 
 def test_a_film_goes_through_an_endpoint_once_whatever_fails_is_doubled_or_killed(
@@ -233,3 +266,106 @@ def test_a_film_goes_through_an_endpoint_once_whatever_fails_is_doubled_or_kille
     assert len(fleet.server.said("converting")) == 2
     outcomes = machine.query("SELECT outcome FROM jobs_invocation ORDER BY 1")
     assert outcomes == [("failed",), ("ok",), ("ok",)]
+
+
+def test_a_film_goes_through_the_networks_of_an_endpoint(tmp_path):
+    film, out = tmp_path / "film.mp4", tmp_path / "out.mp4"
+    render(film, seconds=0.25, fps=24, width=96, height=64)
+    save_networks(tmp_path / "weights")
+    networks = {"inference_device": "cpu", FOLDER.lower(): tmp_path / "weights"}
+    with fleet_at(Place(tmp_path, server=networks)) as fleet:
+        fleet.start_waiter()
+        engine = ("--engine", "stereocrafter")
+        converting = fleet.machine.start("convert", str(film), str(out), *engine)
+        finish(converting, fleet)
+
+        assert facts(out).times == facts(film).times
+        assert len(fleet.endpoint.invocations) == 1
+        [engine_ready] = fleet.server.said("engine ready")
+        assert engine_ready["engine"] == "stereocrafter"
+
+
+def test_a_film_goes_through_a_real_time_endpoint_that_cuts_calls_off(film, tmp_path):
+    out = tmp_path / "out.mp4"
+    with fleet_at(Place(tmp_path, workers={"SAGEMAKER_REALTIME": "true"})) as fleet:
+        fleet.endpoint.orders.append("late")  # "Your invocation timed out"
+        fleet.start_waiter()
+        finish(fleet.machine.start("convert", str(film), str(out)), fleet)
+
+        assert facts(out).times == facts(film).times
+        assert len(fleet.endpoint.invocations) == 3
+        assert len(fleet.server.said("converting")) == 2
+        outcomes = fleet.machine.query("SELECT outcome FROM jobs_invocation")
+        assert outcomes == [("ok",), ("ok",)]
+
+
+def test_what_a_killed_worker_had_asked_for_is_converted_once(film, tmp_path):
+    """Nobody tells the next worker but the leases, the sweep and the queue."""
+    out = tmp_path / "out.mp4"
+    over_http = {
+        "INFERENCE_BACKEND": "http",
+        "DJANGO_SETTINGS_MODULE": "tests.path.hurried",
+    }
+    # Of its own accord the server gives up at once what nobody waits for.
+    impatient = {"inference_linger_seconds": 0}
+    place = Place(tmp_path, workers=over_http, server=impatient)
+    with fleet_at(place) as fleet, beat(fleet):
+        waiter = fleet.start_waiter()
+        converting = fleet.machine.start("convert", str(film), str(out))
+        fleet.server.wait_for("converting")
+        kill(waiter)
+        fleet.server.wait_for("a caller is gone")
+        fleet.start_waiter()
+
+        finish(converting, fleet)
+        assert facts(out).times == facts(film).times
+        assert len(fleet.server.said("converting")) == 2
+        assert not fleet.server.said("conversion cancelled")
+        lost = "SELECT count(*) FROM jobs_event WHERE detail LIKE 'lease-expired%'"
+        assert fleet.machine.query(lost)[0][0]
+
+
+def test_cancel_ends_what_the_server_has_in_hand(tmp_path):
+    film = one_shot(tmp_path / "film.mp4", seconds=90)
+    over_http = {
+        "INFERENCE_BACKEND": "http",
+        "DJANGO_SETTINGS_MODULE": "tests.path.hurried",
+        "SEGMENT_SECONDS": "90",
+    }
+    cancelling = [
+        "from apps.jobs import ledger",
+        "from apps.jobs.models import Job",
+        "assert ledger.cancel(Job.objects.get().pk)",
+    ]
+    with fleet_at(Place(tmp_path, workers=over_http)) as fleet:
+        fleet.start_waiter()
+        out = str(tmp_path / "out.mp4")
+        converting = fleet.machine.start("convert", str(film), out)
+        try:
+            fleet.server.wait_for("converting")
+            done = fleet.machine.run("shell", "-c", "\n".join(cancelling))
+            assert done.returncode == 0, done.stderr
+
+            fleet.server.wait_for("conversion cancelled")
+        finally:
+            converting.kill()
+            converting.communicate()
+
+
+@contextmanager
+def beat(fleet: Fleet) -> Iterator[None]:
+    """The sweep comes by itself."""
+    command = [sys.executable, "-m", "celery", "-A", "stereospot", "beat"]
+    with (fleet.machine.data_dir / "worker-beat.log").open("wb") as log:
+        process = subprocess.Popen(
+            [*command, "-s", str(fleet.machine.data_dir / "beat")],
+            cwd=ROOT,
+            env=fleet.machine.variables,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
