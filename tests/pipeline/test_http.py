@@ -252,6 +252,21 @@ def test_what_a_worker_cannot_withdraw_the_sweep_does(
     assert invocations.withdraw_unwanted() == 0
 
 
+def test_what_was_put_back_after_a_long_wait_can_still_be_withdrawn(
+    server, claim, job, settings, monkeypatch
+):
+    settings.INVOCATION_WAIT_SECONDS = 0.1
+    server.script.append("hang")
+    with pytest.raises(PausedError):
+        convert(server, claim)
+    claim.pause(0)
+    ledger.cancel(job.pk)
+    monkeypatch.setattr(invocations, "backend", lambda: Http(server.url, None))
+
+    assert invocations.withdraw_unwanted() == 1
+    assert told(server)[-1] == "cancel"
+
+
 def test_the_page_says_converting_when_the_server_does(
     server, claim, job, client, alice
 ):

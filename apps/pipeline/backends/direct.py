@@ -84,7 +84,11 @@ class Conversation:
             claim,
             lease,
             backend=backend,
-            lasting=timedelta(seconds=settings.INVOCATION_WAIT_SECONDS),
+            # As long as the other side may be at it, with nobody waiting in the end.
+            lasting=timedelta(
+                seconds=settings.INVOCATION_WAIT_SECONDS
+                + settings.INVOCATION_LINGER_SECONDS
+            ),
         )
 
     def hold(self) -> Completed:
