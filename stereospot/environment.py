@@ -67,6 +67,8 @@ class Environment(BaseSettings):
     """Where Flower listens, for the site to show it to staff."""
     flower_basic_auth: SecretStr | None = None
     """`user:password` of Flower, the same there and at the site."""
+    gpu_hour_price: float | None = Field(default=None, ge=0)
+    """Of a GPU, or of what converts; unset: staff is shown no cost."""
     metrics_token: SecretStr | None = None
     """What a Prometheus shows to read `/metrics`; unset: only staff may."""
     cloudwatch_system: str = ""

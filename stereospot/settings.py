@@ -293,6 +293,7 @@ FLOWER_BASIC_AUTH = env.flower_basic_auth or (
     None if env.celery_broker_url else SecretStr(embedded.flower_login(DATA_DIR))
 )
 AWS_REGION = env.aws_region
+GPU_HOUR_PRICE = env.gpu_hour_price
 METRICS_TOKEN = env.metrics_token
 CLOUDWATCH_SYSTEM = env.cloudwatch_system
 

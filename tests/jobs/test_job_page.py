@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils.timezone import now
 
 from apps.jobs import ledger, storage
+from apps.jobs.estimates import Range
 from apps.jobs.models import Event, Invocation, Job, Segment
 from apps.jobs.views.progress import Progress
 from contract.errors import ErrorCode, StereoSpotError
@@ -245,7 +246,7 @@ def test_the_estimate_is_the_median_times_what_remains_by_what_runs(job):
         ledger.claim_segment(job.pk, index)
     job.refresh_from_db()
 
-    assert Progress.of(job).estimate == 10 * 16 / 2
+    assert Progress.of(job).estimate == Range(10 * 16 / 2, 10 * 16 / 2)
 
 
 @pytest.mark.parametrize(

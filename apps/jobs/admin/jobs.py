@@ -17,7 +17,7 @@ from django.template.response import TemplateResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from apps.jobs import ledger
+from apps.jobs import estimates, ledger
 from apps.jobs.admin.inlines import (
     DeadLetterInline,
     EventInline,
@@ -111,6 +111,7 @@ class JobAdmin(ReadOnly, admin.ModelAdmin[Job]):
         "final_key",
         "film",
         "picture",
+        "cost",
         "logs",
     )
     inlines = (SegmentInline, InvocationInline, EventInline, DeadLetterInline)
@@ -144,6 +145,11 @@ class JobAdmin(ReadOnly, admin.ModelAdmin[Job]):
     def took(self, job: ListedJob) -> str:
         so_far = "" if job.is_over or job.row.took is None else " so far"
         return f"{duration(job.row.took)}{so_far}"
+
+    @admin.display(empty_value="set GPU_HOUR_PRICE to have it here")
+    def cost(self, job: Job) -> str | None:
+        spent, took = estimates.cost(job), estimates.gpu_seconds(job)
+        return None if spent is None else f"{spent:.2f}, for {took:.0f} s of conversion"
 
     @admin.display(description="Logs", empty_value="set LOGS_URL to have a link here")
     def logs(self, job: Job) -> SafeString | None:

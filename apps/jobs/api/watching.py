@@ -54,6 +54,6 @@ def detail(request: HttpRequest, job: Job, segments: SegmentCounts) -> JobDetail
             for step in progress.steps
         ],
         segments=segments,
-        seconds_left=progress.estimate,
+        seconds_left=progress.estimate and progress.estimate.high,
         page=request.build_absolute_uri(job.get_absolute_url()),
     )

@@ -8,6 +8,8 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from apps.jobs.estimates import Range
+
 register = template.Library()
 
 _ICONS = {
@@ -68,6 +70,19 @@ def roughly(seconds: float) -> str:
         return "less than a minute"
     minutes = round(seconds / 60)
     return f"about {minutes} min" if minutes < 100 else f"about {round(minutes / 60)} h"
+
+
+@register.filter
+def between(span: Range) -> str:
+    """`about 12 min`, `10 to 14 min`, `50 min to 2 h`."""
+    low, high = roughly(span.low), roughly(span.high)
+    if low == high:
+        return high
+    low, high = low.removeprefix("about "), high.removeprefix("about ")
+    if span.low < 60:
+        return f"less than {high}"
+    unit = high[high.index(" ") :]
+    return f"{low.removesuffix(unit)} to {high}"
 
 
 @register.filter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID
@@ -55,7 +56,7 @@ def progress(request: HttpRequest, job_id: UUID) -> HttpResponse:
         # A redirect would put the sign-in page into the middle of the job's.
         return HttpResponseClientRefresh()
     job = visible_job(request.user, job_id)
-    context = _context(job) | {"is_polled": True}
+    context = _context(job, by=_promised(request)) | {"is_polled": True}
     if request.GET.get("seen") == context["progress"].mark and not job.is_over:
         return HttpResponse(status=HTTPStatus.NO_CONTENT)
     response = render(request, "jobs/_progress.html", context)
@@ -107,12 +108,22 @@ def retry(request: AuthenticatedRequest, job_id: UUID) -> HttpResponse:
     return SeeOther(job.get_absolute_url())
 
 
-def _context(job: Job) -> dict[str, Any]:
+def _promised(request: HttpRequest) -> float | None:
+    """Seconds from now, by which the page that asks has said that it will be done."""
+    said = request.GET.get("by", "")
+    # (No more digits than a time has: the page alone is misled by what it makes up.)
+    return int(said) - time.time() if said.isdecimal() and len(said) < 12 else None
+
+
+def _context(job: Job, *, by: float | None = None) -> dict[str, Any]:
+    progress = Progress.of(job, by=by)
     is_complete = job.status == Job.Status.COMPLETED
     failed = job.status == Job.Status.FAILED
     return {
         "job": job,
-        "progress": Progress.of(job),
+        "progress": progress,
+        # So that the next answer is not later, as long as this can be kept.
+        "promised_at": progress.estimate and int(time.time() + progress.estimate.high),
         "advice": ADVICE[ErrorCode(job.error_code).blame] if failed else "",
         "final_size": size_of_final(job) if is_complete else None,
         "viewing": Viewing.of(job) if is_complete else None,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import statistics
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,15 +11,18 @@ from datetime import datetime
 
 from django.db.models import Exists, OuterRef, QuerySet
 
+from apps.jobs.estimates import Range, remaining
 from apps.jobs.models import Event, Invocation, Job, Segment
-from apps.jobs.templatetags.words import roughly
+from apps.jobs.templatetags.words import between
 
 MOST_CELLS = 300
 """Beyond, one cell of the strip stands for a range of segments."""
+_COLUMNS = (
+    *("job", "index", "status", "attempt", "seconds"),
+    *("frame_count", "frames_done"),
+)
 MOST_EVENTS = 200
 """Newest lines of the log that are shown."""
-LEAST_MEASURED = 3
-"""Segments that must be done before their times say anything about the rest."""
 QUEUED = "Queued: no worker has it yet."
 
 _STEPS = ("Cut", "Convert", "Join", "Done")
@@ -73,7 +75,7 @@ class Progress:
     cells: list[Cell]
     failed: Segment | None
     is_converting: bool
-    estimate: float | None
+    estimate: Range | None
     """Seconds until the segments are converted; None before that can be said."""
     events: list[Event]
 
@@ -85,21 +87,23 @@ class Progress:
             self.title,
             self.steps,
             self.cells,
-            self.estimate and roughly(self.estimate),
+            self.estimate and between(self.estimate),
             self.events and self.events[0].pk,
         )
         return hashlib.sha256(repr(shown).encode()).hexdigest()[:16]
 
     @classmethod
-    def of(cls, job: Job) -> Progress:
+    def of(cls, job: Job, *, by: float | None = None) -> Progress:
+        """`by`: seconds from now, by which the page that asks was told it will be done."""
         # Not their manifests, which are long.
-        rows = job.segments.only("job", "index", "status", "attempt", "seconds")
+        rows = job.segments.only(*_COLUMNS)
         segments = list(with_waits(rows).order_by("index"))
         milestones = list(job.events.exclude(kind="attempt-failed").order_by("-id"))
         counts = Counter(segment.status for segment in segments)
         waiting = Counter(segment.status for segment in segments if _waits(segment))
         for_gpu = _waits_for_gpu(counts, waiting)
         done, total = counts["done"], job.total_segments or 0
+        left = remaining(job, segments) if _is_converting(job, counts) else None
         return cls(
             sentence=_sentence(job, counts, done, for_gpu),
             announcement=_sentence(job, counts, _tenth(done, total), for_gpu),
@@ -108,7 +112,7 @@ class Progress:
             cells=_cells(segments),
             failed=next((s for s in segments if s.status == "failed"), None),
             is_converting=_is_converting(job, counts) and not for_gpu,
-            estimate=None if for_gpu else _estimate(job, segments, counts),
+            estimate=left.until(by) if left and not for_gpu else None,
             events=list(job.events.order_by("-id")[:MOST_EVENTS]),
         )
 
@@ -229,13 +233,3 @@ def _cells(segments: Sequence[Segment]) -> list[Cell]:
 
 def _is_converting(job: Job, counts: Counter[str]) -> bool:
     return job.status == Job.Status.CHUNKED and counts["running"] > 0
-
-
-def _estimate(
-    job: Job, segments: Sequence[Segment], counts: Counter[str]
-) -> float | None:
-    measured = [s.seconds for s in segments if s.seconds is not None]
-    if not _is_converting(job, counts) or len(measured) < LEAST_MEASURED:
-        return None
-    remaining = len(segments) - counts["done"]
-    return statistics.median(measured) * remaining / counts["running"]

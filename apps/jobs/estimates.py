@@ -1,0 +1,113 @@
+"""How long a film will still take, and what it has cost, by the ledger's own history.
+
+    estimates.remaining(job, segments)                 of a film that is being converted
+    estimates.before(engine, picture, frames, ...)     of one that is not begun
+    estimates.gpu_seconds(job), estimates.cost(job)    of what was converted
+
+A pace is the seconds of a megapixel of one frame, as recent segments of the same engine
+took them: of pictures of about this size where there are enough, else of any. What is said
+is a range: the median, give or take what half of them are off it.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db.models import Sum
+
+from apps.jobs.models import Job, Segment
+from contract.frames import Picture
+
+LATELY = 200
+"""Segments of an engine, the last that were done."""
+LEAST_OF_OWN, LEAST_OF_OTHERS = 3, 5
+"""So many segments, of the film or of the engine, say something about the next."""
+ALIKE = 2.0
+"""Pictures whose areas differ by no more than this factor are of a size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Seconds."""
+
+    low: float
+    high: float
+
+    def times(self, factor: float) -> Range:
+        return Range(self.low * factor, self.high * factor)
+
+    def until(self, seconds: float | None) -> Range:
+        """No later than what was promised before, as long as that can be kept."""
+        if seconds is None or seconds <= self.low or seconds >= self.high:
+            return self
+        return Range(self.low, seconds)
+
+
+def remaining(job: Job, segments: Sequence[Segment]) -> Range | None:
+    """Until the segments are converted, if as many go on at once as now; None when that
+    cannot be said."""
+    running = sum(s.status == Segment.Status.RUNNING for s in segments)
+    if not running or job.picture is None:
+        return None
+    left = [s for s in segments if s.status != Segment.Status.DONE]
+    frames = sum(s.frame_count - min(s.frames_done, s.frame_count) for s in left)
+    own = [s.seconds / s.frame_count for s in segments if s.seconds is not None]
+    if len(own) >= LEAST_OF_OWN:
+        return _spread(own).times(frames / running)
+    pace = _pace(job.engine, _megapixels(job.picture), reference=job.reference)
+    return pace and pace.times(frames * _megapixels(job.picture) / running)
+
+
+def before(
+    engine: str, picture: Picture, frames: int, *, workers: int, reference: bool = False
+) -> Range | None:
+    """To convert so many frames with so many workers, none of whom does something else;
+    None before the engine has been used here."""
+    megapixels = picture.eye_width * picture.eye_height / 1e6
+    pace = _pace(engine, megapixels, reference=reference)
+    return pace and pace.times(frames * megapixels / max(1, workers))
+
+
+def gpu_seconds(job: Job) -> float:
+    """Wall time of the attempts that succeeded, together."""
+    return float(job.segments.aggregate(sum=Sum("seconds"))["sum"] or 0.0)
+
+
+def cost(job: Job) -> float | None:
+    """Of those, in the currency of `GPU_HOUR_PRICE`; None where no price is known."""
+    price = settings.GPU_HOUR_PRICE
+    return None if price is None else gpu_seconds(job) / 3600 * price
+
+
+def _pace(engine: str, megapixels: float, *, reference: bool) -> Range | None:
+    done = Segment.objects.filter(
+        finished_at__isnull=False,
+        job__engine=engine,
+        job__reference=reference,
+        job__picture__isnull=False,
+    ).order_by("-finished_at")
+    columns = ("seconds", "frame_count", "job__picture")
+    paces, alike = [], []
+    for seconds, frames, picture in done.values_list(*columns)[:LATELY]:
+        size = _megapixels(picture)
+        paces.append((seconds or 0.0) / (frames * size))
+        if 1 / ALIKE <= size / megapixels <= ALIKE:
+            alike.append(paces[-1])
+    chosen = alike if len(alike) >= LEAST_OF_OTHERS else paces
+    return _spread(chosen) if len(chosen) >= LEAST_OF_OTHERS else None
+
+
+def _spread(found: Sequence[float]) -> Range:
+    """The median, and how far from it half of them are: one that was slow for a reason
+    of its own changes nothing."""
+    middle = statistics.median(found)
+    off = statistics.median(abs(pace - middle) for pace in found)
+    return Range(middle - off, middle + off)
+
+
+def _megapixels(picture: dict[str, int]) -> float:
+    eye = Picture.model_validate(picture)
+    return eye.eye_width * eye.eye_height / 1e6
