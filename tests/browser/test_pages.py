@@ -7,7 +7,13 @@ from playwright.sync_api import expect
 
 from tests.browser.looks import assert_accessible, assert_fits_a_phone
 
-PAGES = {"/login/": None, "/": "alice", "/jobs/new/": "alice", "/nowhere/": "alice"}
+PAGES = {
+    "/login/": None,
+    "/": "alice",
+    "/jobs/new/": "alice",
+    "/account/": "alice",
+    "/nowhere/": "alice",
+}
 
 
 @pytest.mark.parametrize(("path", "person"), PAGES.items(), ids=list(PAGES))
