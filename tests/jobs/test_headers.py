@@ -52,7 +52,6 @@ def test_a_static_file_carries_them_too(db, tmp_path):
         response = Client().get("/static/film.svg")
 
     assert b"".join(response) == b"<svg/>"
-    response.close()
     assert response["Content-Security-Policy"].startswith("default-src 'none'")
     assert response["X-Content-Type-Options"] == "nosniff"
 
