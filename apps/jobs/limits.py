@@ -55,23 +55,23 @@ class TooManyRequestsError(StereoSpotError):
 
 
 # A pause is decided and written by one statement, once less than one whole try is left.
-# While it lasts nothing is counted, so hammering makes it no longer. Whether it lasts is asked
-# of the clock: a statement that waited for the row began before the one that it waited for.
+# While it lasts nothing is counted, so hammering makes it no longer. The clock is asked, for
+# a statement that waited for the row began before the one that it waited for.
 _COUNT = """
 INSERT INTO jobs_rate AS rate (key, level, at, pause_until, empty_at)
 VALUES (%(key)s, 1, statement_timestamp(),
         statement_timestamp() + make_interval(secs => %(first)s),
         statement_timestamp() + make_interval(secs => %(leak)s))
 ON CONFLICT (key) DO UPDATE SET (level, at, pause_until, empty_at) = (
-    SELECT level, statement_timestamp(),
-           statement_timestamp() + make_interval(secs => CASE
+    SELECT level, clock_timestamp(),
+           clock_timestamp() + make_interval(secs => CASE
                WHEN level <= %(free)s - 1 THEN 0
                ELSE least(%(longest)s,
                    %(pause)s * power(2, least(ceil(level - %(free)s), 60)))
            END),
-           statement_timestamp() + make_interval(secs => level * %(leak)s)
+           clock_timestamp() + make_interval(secs => level * %(leak)s)
     FROM (SELECT 1 + greatest(0, rate.level
-              - extract(epoch FROM statement_timestamp() - rate.at) / %(leak)s)) AS now(level)
+              - extract(epoch FROM clock_timestamp() - rate.at) / %(leak)s)) AS now(level)
 )
 WHERE rate.pause_until <= clock_timestamp()
 RETURNING level
