@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from apps.jobs.models import ENGINE_CHOICES, MODE_CHOICES, Job
 from apps.jobs.uploads import File
 from contract.modes import Engine, StereoMode
+from contract.origins import LONGEST_URL
 
 MODES = {
     StereoMode.SBS: "Both eyes whole, beside each other: for headsets and projectors, "
@@ -31,26 +32,10 @@ ENGINES = {
 }
 
 
-class NewJobForm(forms.Form):
-    """The files themselves are sent in parts, once the job is there to take them."""
+class WishesForm(forms.Form):
+    """What is to be made of a film, however it comes."""
 
-    request_id = forms.UUIDField()
-    name = forms.CharField(
-        label="Video file",
-        max_length=255,
-        error_messages={"required": "Choose a video file."},
-    )
-    size = forms.IntegerField()
-    modified = forms.IntegerField(required=False)
-    depth_name = forms.CharField(
-        label="Depth video",
-        max_length=255,
-        required=False,
-        help_text="If you have one: a video with a grey picture for each frame of the "
-        "film, the brighter the nearer. It takes the place of the engine's own estimate.",
-    )
-    depth_size = forms.IntegerField(required=False)
-    depth_modified = forms.IntegerField(required=False)
+    request_id = forms.UUIDField(widget=forms.HiddenInput)
     title = forms.CharField(
         max_length=200, required=False, help_text="Left empty: the file's name."
     )
@@ -91,6 +76,32 @@ class NewJobForm(forms.Form):
         "1: everything lies behind it.",
     )
 
+    def job(self, owner: User) -> Job:
+        """What the valid form asks for, not saved yet."""
+        wanted = ("title", "mode", "engine", "max_disparity", "convergence")
+        return Job(owner=owner, **{each: self.cleaned_data[each] for each in wanted})
+
+
+class NewJobForm(WishesForm):
+    """The files themselves are sent in parts, once the job is there to take them."""
+
+    name = forms.CharField(
+        label="Video file",
+        max_length=255,
+        error_messages={"required": "Choose a video file."},
+    )
+    size = forms.IntegerField()
+    modified = forms.IntegerField(required=False)
+    depth_name = forms.CharField(
+        label="Depth video",
+        max_length=255,
+        required=False,
+        help_text="If you have one: a video with a grey picture for each frame of the "
+        "film, the brighter the nearer. It takes the place of the engine's own estimate.",
+    )
+    depth_size = forms.IntegerField(required=False)
+    depth_modified = forms.IntegerField(required=False)
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         if cleaned.get("depth_name") and cleaned.get("depth_size") is None:
@@ -111,10 +122,21 @@ class NewJobForm(forms.Form):
             chosen["depth_name"], chosen["depth_size"], chosen["depth_modified"]
         )
 
-    def job(self, owner: User) -> Job:
-        """What the valid form asks for, not saved yet."""
-        wanted = ("title", "mode", "engine", "max_disparity", "convergence")
-        return Job(owner=owner, **{each: self.cleaned_data[each] for each in wanted})
+
+class LinkForm(WishesForm):
+    """A film that is fetched from its address."""
+
+    url = forms.CharField(
+        label="Address of the film",
+        max_length=LONGEST_URL,
+        widget=forms.TextInput(attrs={"inputmode": "url", "autocomplete": "off"}),
+        help_text="Of a page that shows one film, or of the file itself.",
+        error_messages={"required": "Give the address of a film."},
+    )
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields["title"].help_text = "Left empty: what it is called there."
 
 
 def licence_of(engine: Engine) -> str:

@@ -7,6 +7,7 @@ from apps.jobs import views
 urlpatterns = [
     path("", views.job_list, name="job-list"),
     path("jobs/new/", views.new, name="job-new"),
+    path("jobs/link/", views.link, name="job-link"),
     path("preview/", views.preview, name="preview"),
     path("jobs/<uuid:job_id>/", views.job, name="job"),
     path("jobs/<uuid:job_id>/progress/", views.progress, name="job-progress"),

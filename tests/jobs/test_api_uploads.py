@@ -177,7 +177,7 @@ def test_a_key_does_not_bring_a_deleted_job_back(hers):
 @pytest.mark.parametrize(
     ("body", "field"),
     [
-        ({}, "body.new.file"),
+        ({}, "body.new"),
         (asked(mode="cinerama"), "body.new.mode"),
         (asked(engine="fast", settings={"reference": True}), "body.new"),
         (asked(settings={"max_disparity": 11}), "body.new.settings.max_disparity"),

@@ -37,6 +37,8 @@ def show_offers(request: TokenRequest) -> Offers:
         limits=Limits(
             source_bytes=settings.MAX_SOURCE_BYTES,
             source_seconds=settings.MAX_SOURCE_SECONDS,
+            link_hosts=settings.INGEST_HOSTS,
+            link_buckets=settings.INGEST_BUCKETS,
         ),
         quota=OwnQuota(
             films_at_once=quota.films_at_once,

@@ -17,6 +17,7 @@ from apps.jobs.subscribing import LONGEST
 from contract.errors import ErrorCode
 from contract.modes import Engine, Payload, StereoMode, StereoSettings, WeightsLicence
 from contract.notices import Announcement, Failure
+from contract.origins import LONGEST_URL
 
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
 """PostgreSQL has no text with a null character in it."""
@@ -41,14 +42,25 @@ class BroughtFile(Payload):
 
 
 class NewJob(Payload):
-    file: BroughtFile
+    file: BroughtFile | None = None
+    """What you are about to upload. This, or `link`."""
     depth: BroughtFile | None = None
     """A depth video, in place of the engine's own estimate: the brighter the nearer."""
+    link: Annotated[Text, StringConstraints(max_length=LONGEST_URL)] | None = None
+    """Where the film is to be fetched from; `offers` says from which sites it may."""
     title: Annotated[Text, StringConstraints(max_length=200)] = ""
-    """Empty: the file's name."""
+    """Empty: the file's name, or what it is called where it is fetched from."""
     mode: StereoMode = StereoMode.SBS
     engine: Engine = Engine.PREVIEW
     settings: StereoSettings = StereoSettings()
+
+    @model_validator(mode="after")
+    def _comes_one_way(self) -> Self:
+        if (self.file is None) == (self.link is None):
+            raise ValueError("name a file or a link: one of them")
+        if self.link is not None and self.depth is not None:
+            raise ValueError("a depth video comes with a file, not with a link")
+        return self
 
     @model_validator(mode="after")
     def _has_reference(self) -> Self:
@@ -187,6 +199,9 @@ class Limits(Payload):
     """Largest file that is accepted."""
     source_seconds: float
     """Longest film that is accepted."""
+    link_hosts: list[str]
+    """Sites that films are fetched from, `*` for any; empty: from none."""
+    link_buckets: list[str]
 
 
 class OwnQuota(Payload):

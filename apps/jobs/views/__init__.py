@@ -1,7 +1,7 @@
 """What people see of their jobs, and ask of the ledger.
 
 `listing` lists, `jobs` shows, `previews` shows a frame before `upload` and `parts` take
-the film, `media` hands one out, `links` and `playlists` do so to players without a
+the film or `link` has it fetched, `media` hands one out, `links` and `playlists` do so to players without a
 cookie, `programs` lets programs in, `account` is a person's own; `access` says who may see
 what, `progress` puts the ledger's rows into words.
 """
@@ -16,6 +16,7 @@ from apps.jobs.views.account import (
     tell_by_mail,
 )
 from apps.jobs.views.jobs import cancel, delete, job, progress, retry
+from apps.jobs.views.link import link
 from apps.jobs.views.links import film
 from apps.jobs.views.listing import job_list
 from apps.jobs.views.media import final, source
@@ -51,6 +52,7 @@ __all__ = [
     "forget_browser",
     "job",
     "job_list",
+    "link",
     "make_token",
     "new",
     "playlist",

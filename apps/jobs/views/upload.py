@@ -9,10 +9,11 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
 from apps.jobs import ledger, limits, uploads
-from apps.jobs.forms import ENGINES, MODES, NewJobForm, licence_of
+from apps.jobs.forms import ENGINES, MODES, NewJobForm, WishesForm, licence_of
 from apps.jobs.middleware import HEADER, policy
 from apps.jobs.views.access import AuthenticatedRequest
 from apps.jobs.views.parts import described, for_people
+from apps.pipeline.fetching import allowed
 from contract.modes import Engine
 
 
@@ -48,10 +49,9 @@ def _begin(request: AuthenticatedRequest) -> HttpResponse:
     return JsonResponse(answer, status=201)
 
 
-@login_required
-def _page(request: AuthenticatedRequest) -> HttpResponse:
-    form = NewJobForm()
-    context = {
+def choices(form: WishesForm) -> dict[str, object]:
+    """What a page shows of the form, each choice with what there is to know of it."""
+    return {
         "form": form,
         "modes": [(radio, MODES[radio.data["value"]]) for radio in form["mode"]],
         "engines": [
@@ -62,6 +62,13 @@ def _page(request: AuthenticatedRequest) -> HttpResponse:
             )
             for radio in form["engine"]
         ],
+    }
+
+
+@login_required
+def _page(request: AuthenticatedRequest) -> HttpResponse:
+    context = choices(NewJobForm()) | {
+        "can_link": allowed.is_on(),
         "max_bytes": settings.MAX_SOURCE_BYTES,
         "max_hours": settings.MAX_SOURCE_SECONDS / 3600,
         "quota": ledger.quota_of(request.user),

@@ -1,0 +1,142 @@
+"""A film by its address: what the page and the API take, and what they say."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+
+from apps.jobs import limits
+from apps.jobs.models import Job
+from apps.pipeline import messages
+from contract.origins import Link
+from tests.jobs.test_api import client_of
+from tests.jobs.test_api_uploads import create
+
+PAGE = "/jobs/link/"
+URL = "https://films.example/rain.mp4?key=secret"
+
+
+@pytest.fixture(autouse=True)
+def somewhere(settings, monkeypatch) -> None:
+    """Films may be fetched from one site."""
+    settings.INGEST_HOSTS = ["films.example"]
+    monkeypatch.setattr(messages, "send_stage", lambda job: None)
+
+
+@pytest.fixture
+def hers(client, alice):
+    client.force_login(alice)
+    return client
+
+
+def wish(**fields: object) -> dict[str, object]:
+    chosen = {
+        "mode": "half_sbs",
+        "engine": "fast",
+        "max_disparity": 2,
+        "convergence": 1,
+    }
+    return {"request_id": uuid4().hex, "url": URL, **chosen, **fields}
+
+
+def test_a_film_is_fetched_as_the_form_says(hers, alice):
+    answer = hers.post(PAGE, wish())
+
+    job = Job.objects.get()
+    assert (answer.status_code, answer["Location"]) == (303, f"/jobs/{job.pk}/")
+    assert (job.owner, job.mode, job.engine, job.convergence) == (
+        *(alice, "half_sbs"),
+        *("fast", 1.0),
+    )
+    assert job.get_origin() == Link(url=URL)
+    assert job.status == Job.Status.INGESTING
+
+
+def test_the_job_s_page_does_not_show_the_key_to_the_film(hers):
+    hers.post(PAGE, wish())
+
+    page = hers.get(f"/jobs/{Job.objects.get().pk}/").text
+
+    assert "secret" not in page
+
+
+def test_the_same_form_twice_is_one_job(hers):
+    form = wish()
+
+    first, second = hers.post(PAGE, form), hers.post(PAGE, form)
+
+    assert first["Location"] == second["Location"]
+    assert Job.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "advice"),
+    [
+        ({"url": ""}, "Give the address of a film."),
+        ({"url": "https://other.example/a"}, "films.example only"),
+        ({"url": "file:///etc/passwd"}, "https://, http:// or s3://"),
+        ({"mode": "hologram"}, "There is no such mode"),
+    ],
+)
+def test_what_cannot_be_fetched_is_said_beside_what_was_typed(hers, wrong, advice):
+    answer = hers.post(PAGE, wish(**wrong))
+
+    assert answer.status_code == 422
+    assert advice in answer.text
+    assert not Job.objects.exists()
+
+
+def test_who_asks_too_often_is_asked_to_wait(hers, alice):
+    for _ in range(limits.CREATION.free):
+        limits.count(limits.CREATION, alice.pk)
+
+    answer = hers.post(PAGE, wish())
+
+    assert answer.status_code == 429
+    assert "too often" in answer.text
+
+
+def test_where_nothing_may_be_fetched_there_is_no_page_and_that_is_said(hers, settings):
+    assert 'href="/jobs/link/"' in hers.get("/jobs/new/").text
+    settings.INGEST_HOSTS = []
+
+    assert hers.get(PAGE).status_code == 404
+    assert hers.post(PAGE, wish()).status_code == 404
+    assert "not fetched from addresses here" in hers.get("/jobs/new/").text
+
+
+def test_programs_name_a_link_in_place_of_a_file(alice):
+    program = client_of(alice)
+
+    made = create(program, {"link": URL, "mode": "tab"}, key="rain")
+    again = create(program, {"link": URL, "mode": "tab"}, key="rain")
+
+    assert (made.status_code, again.status_code) == (201, 200)
+    assert made.json()["id"] == again.json()["id"]
+    assert made.json()["status"] == "ingesting"
+    assert made.json()["uploads"] == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"link": URL, "file": {"name": "a.mp4", "size": 1}},
+        {"link": URL, "depth": {"name": "a.mkv", "size": 1}},
+        {"link": "https://other.example/a.mp4"},
+        {"link": "a" * 5000},
+    ],
+)
+def test_programs_are_told_what_is_wrong_with_a_link(alice, body):
+    refused = create(client_of(alice), body)
+
+    assert refused.status_code == 422
+    assert not Job.objects.exists()
+
+
+def test_a_key_is_good_for_one_link(alice):
+    program = client_of(alice)
+    create(program, {"link": URL}, key="rain")
+
+    assert create(program, {"link": f"{URL}2"}, key="rain").status_code == 422
