@@ -27,6 +27,9 @@ class Environment(BaseSettings):
     """Where the embedded database, queue and storage live, and temporary files."""
     database_url: SecretStr | None = None
     """`postgresql://user:password@host:port/name`; unset: the embedded PostgreSQL."""
+    database_secret_arn: str = ""
+    """Secret in AWS where RDS keeps the password, and changes it; at the start of a process
+    it is in `PGPASSWORD`."""
     celery_broker_url: SecretStr | None = None
     """`sqs://` (Amazon's, credentials from boto's own chain), or `sqs://KEY:SECRET@HOST:PORT`
     for another one, over plain HTTP; unset: the embedded SQS."""

@@ -25,11 +25,12 @@ def conninfo(url: str) -> str:
     return make_conninfo(**_facts(url))
 
 
-def database(url: str) -> dict[str, Any]:
-    """The same as an entry of Django's `DATABASES`."""
+def database(url: str, *, rotated: bool = False) -> dict[str, Any]:
+    """The same as an entry of Django's `DATABASES`; `rotated`: its password changes."""
     facts = _facts(url)
+    stock = "django.db.backends.postgresql"
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "stereospot.postgresql" if rotated else stock,
         "NAME": facts.pop("dbname"),
         "USER": facts.pop("user", ""),
         "PASSWORD": facts.pop("password", ""),

@@ -141,7 +141,10 @@ DATABASE_URL = (
     if env.database_url
     else embedded.Addresses.of(DATA_DIR).database_url
 )
-DATABASES = {"default": patience.database(DATABASE_URL)}
+DATABASE_SECRET_ARN = env.database_secret_arn
+DATABASES = {
+    "default": patience.database(DATABASE_URL, rotated=bool(DATABASE_SECRET_ARN))
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 LEASE_SECONDS = 30

@@ -81,7 +81,7 @@ resource "aws_cloudwatch_metric_alarm" "sweep_silent" {
   count = var.ecs_image_tag == "" ? 0 : 1
 
   alarm_name          = "${local.prefix}-sweep-silent"
-  alarm_description   = "No sweep for five minutes: look at the service control, its worker and beat. If they cannot sign in to the ledger, its password was changed: start the services again."
+  alarm_description   = "No sweep for five minutes: look at the service control, its worker and beat."
   namespace           = "StereoSpot"
   metric_name         = "StuckJobs"
   dimensions          = { System = local.prefix }

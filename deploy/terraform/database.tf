@@ -1,6 +1,6 @@
-# The ledger. RDS makes the password and keeps it in Secrets Manager: it is neither in this
-# state nor in anybody's hands. It would change it each week, and tasks read it when they
-# start: docs/deploy.md has the command that puts the change off, to when you want it.
+# The ledger. RDS makes the password, keeps it in Secrets Manager and changes it each week: it
+# is neither in this state nor in anybody's hands. Tasks are given it when they start, and
+# read it again when it is refused.
 
 resource "aws_db_subnet_group" "main" {
   name       = local.prefix

@@ -35,7 +35,8 @@ locals {
       Action   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"]
       Resource = [local.queue_arns[name]]
     } }
-    list = { Action = ["s3:ListBucket"], Resource = values(local.bucket_arns) }
+    list    = { Action = ["s3:ListBucket"], Resource = values(local.bucket_arns) }
+    sign_in = { Action = ["secretsmanager:GetSecretValue"], Resource = [aws_db_instance.main.master_user_secret[0].secret_arn] }
   }
 
   # What each service does with AWS; see the task that is named.
@@ -121,7 +122,7 @@ resource "aws_iam_role_policy" "task" {
   role = aws_iam_role.task[each.key].id
   policy = jsonencode({
     Version   = "2012-10-17"
-    Statement = [for statement in local.statements[each.key] : merge({ Effect = "Allow" }, statement)]
+    Statement = [for statement in concat(local.statements[each.key], [local.may.sign_in]) : merge({ Effect = "Allow" }, statement)]
   })
 }
 

@@ -13,10 +13,7 @@ locals {
       fewest = var.ecs_web_ui_count, most = var.ecs_web_ui_count, queue = null
       spot   = false
       containers = {
-        "web-ui" = {
-          command = null # the image's own
-          check   = ["CMD", "python", "-m", "stereospot.health", "127.0.0.1:8000"]
-        }
+        "web-ui" = { command = null } # the image's own
       }
     }
     "media-worker" = {
@@ -25,7 +22,7 @@ locals {
       spot   = var.fargate_spot
       containers = {
         # One at a time: reading a stranger's film may take 6 GiB.
-        "media-worker" = { command = concat(local.celery, ["worker", "-n", "media@%h", "-Q", "media", "-c", "1"], local.quiet), check = null }
+        "media-worker" = { command = concat(local.celery, ["worker", "-n", "media@%h", "-Q", "media", "-c", "1"], local.quiet) }
       }
     }
     "video-worker" = {
@@ -33,7 +30,7 @@ locals {
       fewest = var.ecs_video_worker_min_capacity, most = var.ecs_video_worker_max_capacity, queue = "gpu"
       spot   = var.fargate_spot
       containers = {
-        "video-worker" = { command = concat(local.celery, ["worker", "-n", "gpu@%h", "-Q", "gpu", "-P", "threads", "-c", tostring(local.in_flight)], local.quiet), check = null }
+        "video-worker" = { command = concat(local.celery, ["worker", "-n", "gpu@%h", "-Q", "gpu", "-P", "threads", "-c", tostring(local.in_flight)], local.quiet) }
       }
     }
     "control" = {
@@ -41,8 +38,8 @@ locals {
       fewest = 1, most = 1, queue = null
       spot   = false
       containers = {
-        "control" = { command = concat(local.celery, ["worker", "-n", "control@%h", "-Q", "control", "-P", "threads", "-c", "4"], local.quiet), check = null }
-        "beat"    = { command = concat(local.celery, ["beat", "-s", "tmp/beat", "--pidfile="]), check = null }
+        "control" = { command = concat(local.celery, ["worker", "-n", "control@%h", "-Q", "control", "-P", "threads", "-c", "4"], local.quiet) }
+        "beat"    = { command = concat(local.celery, ["beat", "-s", "tmp/beat", "--pidfile="]) }
       }
     }
     "flower" = {
@@ -50,7 +47,7 @@ locals {
       fewest = 1, most = 1, queue = null
       spot   = false
       containers = {
-        "flower" = { command = ["celery", "-A", "stereospot.flower", "flower", "--address=0.0.0.0", "--port=${local.flower_port}"], check = null }
+        "flower" = { command = ["celery", "-A", "stereospot.flower", "flower", "--address=0.0.0.0", "--port=${local.flower_port}"] }
       }
     }
   }
@@ -66,6 +63,7 @@ locals {
       CELERY_BROKER_URL      = "sqs://"
       CLOUDWATCH_SYSTEM      = local.prefix
       CSRF_TRUSTED_ORIGINS   = local.site_origin
+      DATABASE_SECRET_ARN    = aws_db_instance.main.master_user_secret[0].secret_arn
       DATABASE_URL           = local.database_url
       DJANGO_ALLOWED_HOSTS   = local.site_host
       DJANGO_SECURE          = tostring(local.https)
@@ -116,6 +114,15 @@ locals {
     secrets                = [for name in sort(keys(local.handed)) : { name = name, valueFrom = local.handed[name] }]
   }
 
+  # The image's own, which ECS does not look at: it knows what each container is to be.
+  health_check = {
+    command     = ["CMD", "python", "-m", "stereospot.health", "127.0.0.1:8000"]
+    interval    = 30
+    timeout     = 10
+    retries     = 3
+    startPeriod = 60
+  }
+
   # Before anything else in a task starts, the ledger has the tables that this image wants.
   # Of many tasks one migrates and the others wait for it: an advisory lock.
   migrate = { command = ["python", "/app/manage.py", "migrate", "--no-input"] }
@@ -132,11 +139,11 @@ locals {
       {
         name             = name
         essential        = true
+        healthCheck      = local.health_check
         dependsOn        = [{ containerName = "migrate", condition = "SUCCESS" }]
         logConfiguration = local.logs[service]
       },
       container.command == null ? {} : { command = container.command },
-      container.check == null ? {} : { healthCheck = { command = container.check, interval = 30, timeout = 10, retries = 3, startPeriod = 60 } },
       name == "web-ui" ? { portMappings = [{ containerPort = 8000, hostPort = 8000, protocol = "tcp" }] } : {},
     )],
   ) }

@@ -31,7 +31,8 @@ def _terraform() -> int:
                     return 1
                 work.init("-backend=false")
                 if _says(
-                    f"terraform validate {part}", work.run("validate", seconds=120)
+                    f"terraform validate {part or 'the system'}",
+                    work.run("validate", seconds=120),
                 ):
                     return 1
                 if not part and _says("terraform test", work.run("test", seconds=600)):

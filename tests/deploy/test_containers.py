@@ -15,6 +15,7 @@ from botocore.validate import ParamValidator
 
 from inference.service.settings import Settings
 from stereospot.environment import Environment
+from tests.images.dockerfiles import WEB, health_of
 
 OTHERS = {
     *("TMPDIR", "PGPASSWORD"),  # Python's, libpq's
@@ -91,6 +92,16 @@ def test_the_endpoint_answers_where_workers_may_read(system):
     assert places["S3OutputPath"].startswith(
         f"s3://{system.outputs['output_bucket_name']}/sagemaker/"
     )
+
+
+def test_every_container_is_asked_for_its_health_as_its_image_says(ours):
+    checks = {
+        name: container.get("healthCheck", {}).get("command")
+        for name, container in ours.items()
+        if name not in {"migrate", "administrator"}  # they end
+    }
+
+    assert set(map(tuple, checks.values())) == {("CMD", *health_of(WEB))}
 
 
 def test_no_member_of_a_container_is_misspelt(system):

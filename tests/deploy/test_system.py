@@ -13,6 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 from django.conf import settings
 
+from apps.monitoring.middleware import PATH as HEALTH_PATH
 from tests.deploy.conftest import Aws
 
 PREFIX = "stereo-spot"
@@ -115,6 +116,12 @@ def test_a_browser_may_upload_parts_and_play_ranges_from_the_site_alone(system):
     assert "ETag" in rules[SOURCE][0]["ExposeHeaders"]
     assert {"GET", "HEAD"} == set(rules[RESULT][0]["AllowedMethods"])
     assert "Content-Range" in rules[RESULT][0]["ExposeHeaders"]
+
+
+def test_the_balancer_asks_where_the_site_answers_it(system):
+    groups = system.aws.client("elbv2").describe_target_groups()["TargetGroups"]
+
+    assert [group["HealthCheckPath"] for group in groups] == [HEALTH_PATH]
 
 
 def test_every_service_may_do_its_own_work_and_not_anothers(system):

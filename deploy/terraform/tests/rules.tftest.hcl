@@ -209,7 +209,7 @@ run "everything" {
   assert {
     condition = alltrue(flatten([for definition in concat(values(aws_ecs_task_definition.this), [aws_ecs_task_definition.administrator]) :
       [for container in jsondecode(definition.container_definitions) :
-        [for variable in container.environment : length(regexall("(SECRET|PASSWORD|TOKEN)", variable.name)) == 0]
+        [for variable in container.environment : endswith(variable.name, "_ARN") || length(regexall("(SECRET|PASSWORD|TOKEN)", variable.name)) == 0]
     ]]))
     error_message = "A task is told a secret in clear."
   }
@@ -246,6 +246,12 @@ run "everything" {
       container.name == "migrate" || try(container.dependsOn[0].containerName == "migrate" && container.dependsOn[0].condition == "SUCCESS", false)
     ]]))
     error_message = "A container might see a ledger older than itself."
+  }
+  assert {
+    condition = alltrue(flatten([for definition in values(aws_ecs_task_definition.this) : [
+      for container in jsondecode(definition.container_definitions) : container.name == "migrate" || can(container.healthCheck.command)
+    ]]))
+    error_message = "A container that hangs would be left alone."
   }
   assert {
     condition     = aws_ecs_service.this["control"].deployment_maximum_percent == 100 && aws_ecs_service.this["control"].deployment_minimum_healthy_percent == 0
