@@ -1,38 +1,34 @@
-# S3 tells the doors' queues what arrived. The events are hints: the ledger knows without them.
-# S3 refuses rules whose prefixes and suffixes overlap, so each prefix has one rule.
+# S3 tells the queue arrivals what has arrived. The events are hints: the ledger knows without
+# them, but for drop folders. S3 refuses rules that overlap, so each prefix has one.
 
-resource "aws_s3_bucket_notification" "source" {
-  count = var.open_doors ? 1 : 0
+locals {
+  told_of = {
+    source = { "input/" = null, "drop/" = null } # in any container
+    result = { "jobs/" = ".mp4" }                # stereo segments are always that
+  }
+}
 
-  bucket = aws_s3_bucket.this["source"].id
+resource "aws_s3_bucket_notification" "this" {
+  for_each = { for bucket, prefixes in local.told_of : bucket => prefixes if var.open_doors }
 
-  queue {
-    id            = "sources"
-    queue_arn     = aws_sqs_queue.this["chunking"].arn
-    events        = ["s3:ObjectCreated:*"]
-    filter_prefix = "input/"
+  bucket = aws_s3_bucket.this[each.key].id
+
+  dynamic "queue" {
+    for_each = each.value
+
+    content {
+      id            = trimsuffix(queue.key, "/")
+      queue_arn     = aws_sqs_queue.this["arrivals"].arn
+      events        = ["s3:ObjectCreated:*"]
+      filter_prefix = queue.key
+      filter_suffix = queue.value
+    }
   }
 
   depends_on = [aws_sqs_queue_policy.this]
 }
 
-resource "aws_s3_bucket_notification" "result" {
-  count = var.open_doors ? 1 : 0
-
-  bucket = aws_s3_bucket.this["result"].id
-
-  queue {
-    id            = "stereo-segments"
-    queue_arn     = aws_sqs_queue.this["segment-output"].arn
-    events        = ["s3:ObjectCreated:*"]
-    filter_prefix = "jobs/"
-    filter_suffix = ".mp4"
-  }
-
-  depends_on = [aws_sqs_queue_policy.this]
-}
-
-# SageMaker publishes each answer of its own accord; both topics lead to one queue.
+# SageMaker publishes each answer of its own accord; both topics lead to the same queue.
 resource "aws_sns_topic" "sagemaker" {
   for_each = local.sagemaker_topic_arns
 
@@ -45,7 +41,7 @@ resource "aws_sns_topic_subscription" "sagemaker" {
 
   topic_arn            = aws_sns_topic.sagemaker[each.key].arn
   protocol             = "sqs"
-  endpoint             = aws_sqs_queue.this["segment-output"].arn
+  endpoint             = aws_sqs_queue.this["arrivals"].arn
   raw_message_delivery = true
 }
 

@@ -30,14 +30,9 @@ output "dlq_urls" {
   value       = { for name, queue in aws_sqs_queue.dead : name => queue.url }
 }
 
-output "chunking_queue_url" {
-  description = "Where S3 tells of sources"
-  value       = aws_sqs_queue.this["chunking"].url
-}
-
-output "segment_output_queue_url" {
-  description = "Where S3 and SageMaker tell of results"
-  value       = aws_sqs_queue.this["segment-output"].url
+output "arrivals_queue_url" {
+  description = "Where S3 and SageMaker say what has arrived"
+  value       = aws_sqs_queue.this["arrivals"].url
 }
 
 output "video_jobs_queue_url" {

@@ -1,12 +1,12 @@
-# Three queues carry Celery's messages, the doors' three what others send. The numbers are
+# Three queues carry Celery's messages, the doors' two what others send. The numbers are
 # the application's own: workers/queues.json, which its settings read too.
 
 locals {
   ladder = jsondecode(file("${path.module}/../../workers/queues.json"))
 
-  # What comes in by each door: films by S3 events, results by S3 events and SageMaker's
-  # notifications, prompts by SNS or directly.
-  doors = ["chunking", "segment-output", "video-jobs"]
+  # By one S3 and SageMaker say what has arrived, by the other come prompts, through SNS or
+  # directly.
+  doors = ["arrivals", "video-jobs"]
 
   queues = { for name in concat(local.ladder.celery, local.doors) : name => {
     celery     = contains(local.ladder.celery, name)
@@ -57,19 +57,18 @@ locals {
     }
   } }
   from_topics = { for queue, topics in {
-    "segment-output" = values(local.sagemaker_topic_arns)
-    "video-jobs"     = var.video_job_topic_arns
+    "arrivals"   = values(local.sagemaker_topic_arns)
+    "video-jobs" = var.video_job_topic_arns
     } : queue => {
     Principal = { Service = "sns.amazonaws.com" }
     Condition = { ArnEquals = { "aws:SourceArn" = topics } }
   } if length(topics) > 0 }
 
   # A queue has one policy: everybody who may send to it stands in it.
-  senders = {
-    chunking         = [local.from_bucket.source]
-    "segment-output" = concat([local.from_bucket.result], [for queue, sender in local.from_topics : sender if queue == "segment-output"])
-    "video-jobs"     = [for queue, sender in local.from_topics : sender if queue == "video-jobs"]
-  }
+  senders = { for door in local.doors : door => concat(
+    door == "arrivals" ? values(local.from_bucket) : [],
+    [for queue, sender in local.from_topics : sender if queue == door],
+  ) }
   queue_policies = { for name in keys(local.queues) : name => jsonencode({
     Version = "2012-10-17"
     Statement = concat(

@@ -50,7 +50,8 @@ locals {
       },
       { Action = ["s3:GetObject"], Resource = [local.objects.results] },
     ]
-    "media-worker" = [ # chunk, concat, tidy
+    "media-worker" = [ # chunk, concat, tidy; ingest, from drop folders
+      { Action = ["s3:GetObject"], Resource = ["${local.bucket_arns.source}/drop/*"] },
       local.may.send,
       local.may.take.media,
       { # what was never finished, to abort
@@ -102,6 +103,16 @@ locals {
       ],
       local.sagemaker ? [{ Action = ["s3:GetObject"], Resource = [local.objects.answers] }] : [],
     )
+    "bridge" = [ # what others say; what nobody understands it puts aside itself
+      local.may.send,
+      {
+        Action   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"]
+        Resource = [local.queue_arns["arrivals"]]
+      },
+      { Action = ["sqs:SendMessage", "sqs:GetQueueUrl"], Resource = [local.dlq_arns["arrivals"]] },
+      local.may.list,
+      { Action = ["s3:GetObject"], Resource = local.objects.any_films },
+    ]
     "flower" = [ # it hears workers over PostgreSQL; its page of queues asks SQS
       { Action = ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"], Resource = local.celery_queues },
     ]

@@ -42,6 +42,14 @@ locals {
         "beat"    = { command = concat(local.celery, ["beat", "-s", "tmp/beat", "--pidfile="]) }
       }
     }
+    "bridge" = {
+      cpu    = 256, memory = 512, disk = 21
+      fewest = 1, most = 1, queue = null
+      spot   = false
+      containers = {
+        "bridge" = { command = ["python", "/app/manage.py", "bridge"] }
+      }
+    }
     "flower" = {
       cpu    = 256, memory = 1024, disk = 21
       fewest = 1, most = 1, queue = null
@@ -51,7 +59,8 @@ locals {
       }
     }
   }
-  services    = { for name, facts in local.all_services : name => facts if name != "flower" || var.enable_flower }
+  wanted      = { "flower" = var.enable_flower, "bridge" = var.open_doors }
+  services    = { for name, facts in local.all_services : name => facts if lookup(local.wanted, name, true) }
   flower_port = 5555
 
   # Two of these at once would do the same twice, or see half.
@@ -82,6 +91,10 @@ locals {
     },
     { for name in local.ladder.celery : "SQS_QUEUE_URL_${upper(name)}" => aws_sqs_queue.this[name].url },
     { INFERENCE_MAX_IN_FLIGHT = tostring(local.in_flight) },
+    var.open_doors ? {
+      BRIDGE_QUEUE_URL_ARRIVALS = aws_sqs_queue.this["arrivals"].url
+      BRIDGE_TOPICS             = join(",", values(local.sagemaker_topic_arns))
+    } : {},
     var.enable_flower ? { FLOWER_URL = "http://flower.${local.namespace}:${local.flower_port}" } : {},
     local.sagemaker ? {
       SAGEMAKER_ENDPOINT_NAME          = local.endpoint_name

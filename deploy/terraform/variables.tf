@@ -197,7 +197,7 @@ variable "dlq_max_receive_count" {
 }
 
 variable "open_doors" {
-  description = "S3 and SageMaker tell the queues chunking and segment-output what arrived; somebody has to read those (manage.py bridge)"
+  description = "S3 and SageMaker say what has arrived, and a service reads it: drop folders, and a second or two sooner for everything else"
   type        = bool
   default     = false
 }

@@ -52,6 +52,7 @@ def test_the_application_starts_with_what_it_is_told(ours, monkeypatch):
         monkeypatch.delenv(name.upper(), raising=False)
     for name, value in told(ours["web-ui"]).items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("FLOWER_BASIC_AUTH", "user:password")
     env = Environment(_env_file=None)
 
     assert set(env.queue_urls) == {"media", "gpu", "control"}

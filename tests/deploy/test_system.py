@@ -7,6 +7,7 @@ import functools
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import unquote_plus
 
 import httpx2
 import pytest
@@ -68,7 +69,7 @@ def test_each_queue_that_tasks_are_sent_to_is_there(system):
     assert sent_to <= set(system.outputs["queue_urls"])
 
 
-@pytest.mark.parametrize("queue", ["media", "gpu", "chunking", "video-jobs"])
+@pytest.mark.parametrize("queue", ["media", "gpu", "arrivals", "video-jobs"])
 def test_a_message_that_nobody_can_read_ends_in_the_dead_letter_queue(system, queue):
     sqs, place = system.aws.client("sqs"), url(system.aws, queue)
     sent = sqs.send_message(QueueUrl=place, MessageBody="poison")["MessageId"]
@@ -88,19 +89,23 @@ def test_a_message_that_nobody_can_read_ends_in_the_dead_letter_queue(system, qu
     assert sent in {message["MessageId"] for message in dead["Messages"]}
 
 
-def test_s3_tells_one_queue_of_what_arrives_and_of_nothing_else(system):
+def test_s3_tells_of_what_arrives_and_of_nothing_else(system):
     s3, aws = system.aws.client("s3"), system.aws
-    keys_told(aws, "chunking"), keys_told(aws, "segment-output")
+    keys_told(aws, "arrivals")
     for bucket, key in (
         (SOURCE, f"input/{JOB}/source.mkv"),
+        (SOURCE, "drop/alice/film.mkv"),
         (SOURCE, f"segments/{JOB}/00000_00001_sbs.mp4"),
         (RESULT, f"jobs/{JOB}/segments/0.mp4"),
         (RESULT, "sagemaker/answers/1.out"),
     ):
         s3.put_object(Bucket=bucket, Key=key, Body=b"film")
 
-    assert keys_told(aws, "chunking") == [f"input%2F{JOB}%2Fsource.mkv"]
-    assert keys_told(aws, "segment-output") == [f"jobs%2F{JOB}%2Fsegments%2F0.mp4"]
+    assert sorted(map(unquote_plus, keys_told(aws, "arrivals"))) == [
+        "drop/alice/film.mkv",
+        f"input/{JOB}/source.mkv",
+        f"jobs/{JOB}/segments/0.mp4",
+    ]
 
 
 def test_a_browser_may_upload_parts_and_play_ranges_from_the_site_alone(system):
@@ -157,7 +162,13 @@ def test_every_service_may_do_its_own_work_and_not_anothers(system):
                 for what, call in calls.items()
                 if allowed(system.aws, service, call)
             }
-            for service in ("web-ui", "media-worker", "video-worker", "control")
+            for service in (
+                "web-ui",
+                "media-worker",
+                "video-worker",
+                "control",
+                "bridge",
+            )
         }
 
     films = {f"{verb} {what}" for verb in ("get", "put", "delete") for what in FILMS}
@@ -166,6 +177,7 @@ def test_every_service_may_do_its_own_work_and_not_anothers(system):
         "media-worker": sends | films | {"take from media"},
         "video-worker": sends | {"get final", "delete final", "take from gpu"},
         "control": sends | {"get source", "get final", "take from control"},
+        "bridge": sends | {"get source", "get final", "take from arrivals"},
     }
 
 
@@ -237,7 +249,7 @@ def test_every_alarm_of_people_reaches_the_topic_that_writes_to_them(system):
     topic = system.outputs["alarms_topic_arn"]
     subscriptions = system.aws.client("sns").list_subscriptions_by_topic(TopicArn=topic)
 
-    assert len(for_people) >= 2 * 6 + 4
+    assert len(for_people) >= 2 * 5 + 4
     assert {tuple(alarm["AlarmActions"]) for alarm in for_people} == {(topic,)}
     assert [found["Endpoint"] for found in subscriptions["Subscriptions"]] == [
         "ops@films.example"

@@ -37,7 +37,7 @@ run "everything" {
     error_message = "The ladder has a rung that is too low: visibility cap > hard > soft > the endpoint's time."
   }
   assert {
-    condition     = keys(aws_sqs_queue.this) == keys(aws_sqs_queue.dead) && length(aws_sqs_queue.this) == 6
+    condition     = keys(aws_sqs_queue.this) == keys(aws_sqs_queue.dead) && length(aws_sqs_queue.this) == 5
     error_message = "A queue has no dead-letter queue."
   }
   assert {
@@ -94,7 +94,7 @@ run "everything" {
 
   assert {
     condition = alltrue(flatten([
-      for rules in [aws_s3_bucket_notification.source[0].queue, aws_s3_bucket_notification.result[0].queue] : [
+      for rules in [for each in values(aws_s3_bucket_notification.this) : each.queue] : [
         for i, one in rules : [
           for j, other in rules : !(startswith(one.filter_prefix, other.filter_prefix) || startswith(other.filter_prefix, one.filter_prefix)) if i != j
         ]
