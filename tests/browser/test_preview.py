@@ -73,7 +73,7 @@ def test_of_a_film_the_browser_cannot_show_the_site_shows_a_frame(page, tmp_path
 def test_what_shows_no_frame_is_said_and_may_be_uploaded(page, watch, tmp_path):
     watch.allow("422")
     film = tmp_path / "Broken.mkv"
-    film.write_bytes(b"broken" * 1000)
+    film.write_bytes(b"\x1aE\xdf\xa3" + b"broken" * 1000)  # begins as Matroska does
 
     choose(page, film)
 
