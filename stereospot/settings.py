@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
-from urllib.parse import urlsplit
 
 import django_stubs_ext
-from botocore.config import Config
 from pydantic import SecretStr
 
 from contract.logs import logging_config
-from stereospot import embedded, patience
+from stereospot import embedded, parts, patience
 from stereospot.environment import BASE_DIR, Environment
 
 django_stubs_ext.monkeypatch()  # lets admin classes be generic at run time
@@ -162,32 +159,7 @@ minutes."""
 
 # --- Storage ----------------------------------------------------------------------
 
-
-def _storage(name: str, bucket: str | None) -> dict[str, Any]:
-    if bucket is None:
-        return {
-            "BACKEND": "apps.jobs.storage.Disk",
-            "OPTIONS": {"location": DATA_DIR / name},
-        }
-    options = {
-        "bucket_name": bucket,
-        "region_name": env.aws_region,
-        "client_config": Config(
-            connect_timeout=5,
-            read_timeout=30,
-            retries={"mode": "standard", "max_attempts": 4},
-        ),
-    }
-    return {"BACKEND": "apps.jobs.storage.Bucket", "OPTIONS": options}
-
-
-STORAGES = {
-    "source": _storage("source", env.source_bucket),
-    "result": _storage("result", env.result_bucket),
-    "staticfiles": {
-        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
-    },
-}
+STORAGES = parts.storages(env, DATA_DIR)
 STATIC_ROOT = DATA_DIR / "static"
 TEMPORARY_DIR = DATA_DIR / "tmp"
 TEMPORARY_DIR.mkdir(parents=True, exist_ok=True)
@@ -217,30 +189,9 @@ QUEUE_VISIBILITY_SECONDS: int = _QUEUES["visibility_seconds"]
 holds its own for as long as their tasks last."""
 QUEUE_VISIBILITY_CAP_SECONDS: int = _QUEUES["visibility_cap_seconds"]
 """A message is held no longer: its task hangs."""
-CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "region": env.aws_region,
-    # A URL with a host means another SQS than Amazon's, on a network of one's own.
-    "is_secure": urlsplit(CELERY_BROKER_URL).hostname is None,
-    "wait_time_seconds": env.sqs_long_poll_wait_seconds,
-    "visibility_timeout": QUEUE_VISIBILITY_SECONDS,
-    "visibility_cap": QUEUE_VISIBILITY_CAP_SECONDS,
-    "dead_letters": {
-        "suffix": "-dead",
-        "max_receive_count": _QUEUES["max_receive_count"],
-    },
-    "queue_name_prefix": "stereospot-",
-    "predefined_queues": {
-        f"stereospot-{name}": {"url": url} for name, url in env.queue_urls.items()
-    },
-    "sqs_base64_encoding": False,
-    # Short: a page may be waiting. Polls have a time limit of their own, and what could
-    # not be sent the sweep sends.
-    "client-config": {
-        "connect_timeout": 5,
-        "read_timeout": 5,
-        "retries": {"mode": "standard", "total_max_attempts": 2},
-    },
-}
+CELERY_BROKER_TRANSPORT_OPTIONS = parts.transport_options(
+    env, CELERY_BROKER_URL, _QUEUES
+)
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_RESULT_BACKEND = "apps.pipeline.chords.ChordBackend"
 CELERY_RESULT_EXPIRES = 7 * 24 * 3600

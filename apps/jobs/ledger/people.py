@@ -88,14 +88,11 @@ def retry(
         segments.delete()
     missing = segments.exclude(status=Segment.Status.DONE)
     missing |= segments.filter(index__in=list(lost))
-    if not segments.exists():
-        target = Job.Status.INGESTING if unfetched else Job.Status.CHUNKING
-    elif missing.exists():
-        target = Job.Status.CHUNKED
+    if segments.exists():
+        target = Job.Status.CHUNKED if missing.exists() else Job.Status.REASSEMBLING
+        charges.take_again(job_id)  # cutting asks again whether there is room
     else:
-        target = Job.Status.REASSEMBLING
-    if segments.exists():  # cutting asks again whether there is room
-        charges.take_again(job_id)
+        target = Job.Status.INGESTING if unfetched else Job.Status.CHUNKING
     missing.update(
         status=Segment.Status.PENDING,
         failures=0,
