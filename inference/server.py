@@ -194,7 +194,7 @@ class Server(uvicorn.Server):
 def _failure(error: StereoSpotError) -> Response:
     status = STATUSES.get(error.code) or BLAMES.get(error.code.blame, 500)
     if isinstance(error, RefusedError):
-        status = error.status
+        status = error.http_status
     headers = {}
     if status == 429:
         headers["Retry-After"] = str(RETRY_SECONDS)

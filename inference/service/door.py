@@ -23,7 +23,7 @@ class RefusedError(StereoSpotError):
 
     def __init__(self, status: int, code: ErrorCode, message: str) -> None:
         super().__init__(code, message)
-        self.status = status
+        self.http_status = status
 
 
 class Door:
