@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Any
 
@@ -30,3 +31,4 @@ pulse.install(app, _each_beat)
 @setup_logging.connect
 def _keep_our_logging(**kwargs: Any) -> None:
     """Django has configured the logs already; a receiver here keeps Celery's out."""
+    logging.captureWarnings(True)

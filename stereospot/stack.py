@@ -77,7 +77,7 @@ class Stack:
         self._supervisor.watch()
 
     def _start_workers(self) -> None:
-        celery = ("-m", "celery", "-A", "stereospot")
+        celery = ("-m", "celery", "--quiet", "-A", "stereospot")
         options = ("--without-gossip", "--without-mingle", "--without-heartbeat")
         worker = (*celery, "worker", *options, "-n")
         messages.declare_queues()
@@ -113,6 +113,7 @@ class Stack:
         self._supervisor.start(
             "web",
             *("-m", "gunicorn", "stereospot.wsgi", *threads, *options),
+            *("--logger-class", "stereospot.gunicorn.Logger"),
             variables={"FLOWER_URL": self.flower_url} if self.flower_url else None,
         )
         while is_free(int(port), host):  # until it listens

@@ -5,3 +5,8 @@ from django.apps import AppConfig
 
 class MonitoringConfig(AppConfig):
     name = "apps.monitoring"
+
+    def ready(self) -> None:
+        from apps.monitoring import logs, tallies
+
+        del logs, tallies  # they listen

@@ -15,12 +15,15 @@ from collections.abc import Sequence
 from typing import Any, cast
 from uuid import UUID, uuid5
 
+import structlog
 from celery import Signature, chain, chord, group
 from django.utils.timezone import now
 
 from apps.jobs.models import Job, Notice
 from stereospot.celery import app
 from workers.batches import publish_batch
+
+log = structlog.get_logger(__name__)
 
 QUEUES = ("media", "gpu", "control")
 _STAGES = {
@@ -35,6 +38,7 @@ def send_stage(job: Job, *, pause: int = 0) -> None:
     name = _STAGES.get(Job.Status(job.status))
     if name is None:  # it was stopped meanwhile
         return
+    log.info("stage sent", job_id=str(job.pk), stage=name, attempt=job.attempt)
     first = _signature(name, job.pk, attempt=job.attempt, pause=pause)
     chain(first, _signature("tidy", job.pk, attempt=job.attempt)).apply_async()
 
