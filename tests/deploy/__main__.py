@@ -35,7 +35,8 @@ def _terraform() -> int:
                     work.run("validate", seconds=120),
                 ):
                     return 1
-                if not part and _says("terraform test", work.run("test", seconds=600)):
+                done = work.run("test", seconds=600)
+                if _says(f"terraform test {part or 'the system'}", done):
                     return 1
     except MissingError as missing:
         print(

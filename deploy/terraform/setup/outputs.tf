@@ -7,13 +7,13 @@ output "backend_config" {
   description = "For ../backend.hcl: terraform output -raw backend_config > ../backend.hcl"
   value = join("\n", concat(
     [
-      "bucket       = \"${aws_s3_bucket.state.id}\"",
+      "bucket       = \"${local.bucket}\"",
       "key          = \"${var.name_prefix}/terraform.tfstate\"",
       "region       = \"${var.region}\"",
       "encrypt      = true",
       "use_lockfile = true",
     ],
-    [for table in aws_dynamodb_table.lock : "dynamodb_table = \"${table.name}\""],
+    var.dynamodb_lock ? ["dynamodb_table = \"${var.name_prefix}-terraform-lock\""] : [],
     [""],
   ))
 }
