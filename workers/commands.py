@@ -8,8 +8,10 @@ its limits are is the deployment's to say, and would be forgotten at the next st
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import re
 import signal
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -37,6 +39,7 @@ QUESTIONS = (
     "scheduled",
     "stats",
 )
+_LOGIN = re.compile(r"://[^/@\s\"']*@")
 IGNORED = ("enable_events", "heartbeat", "hello")
 """Flower sends them; events are on, and heartbeats come by themselves."""
 PATIENCE = 5.0
@@ -68,10 +71,17 @@ def handlers(consumer: Any) -> dict[str, Callable[..., Any]]:
     offered |= {name: Panel.data[name] for name in QUESTIONS}
     aliases = {f"dump_{name}": name for name in QUESTIONS}
     offered |= {a: Panel.data[a] for a in aliases if a in Panel.data}
+    offered["conf"] = _conf
     offered |= dict.fromkeys(IGNORED, _ignore)
     offered["shutdown"] = _shut_down
     offered["revoke"] = _Revoke(consumer)
     return offered
+
+
+def _conf(state: Any, *args: Any, **kwargs: Any) -> Any:
+    """Celery hides what is called a secret, but not a password inside of a URL."""
+    told = json.dumps(Panel.data["conf"](state, *args, **kwargs), default=repr)
+    return json.loads(_LOGIN.sub("://********@", told))
 
 
 def _refuse(state: Any, *args: Any, **kwargs: Any) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -82,6 +83,17 @@ def test_the_promise_is_in_the_operators_manual():
     )
 
     assert [m.name for m in cloudwatch.METRICS if f"`{m.name}`" not in manual] == []
+
+
+def test_each_alarm_has_its_first_steps_in_the_operators_manual():
+    alarms = (BASE_DIR / "deploy/terraform/alarms.tf").read_text()
+    named = re.findall(r'"([^"]+)" =>? \{\s+namespace', alarms)
+    named += re.findall(r'alarm_name += "\$\{local\.prefix\}-([a-z-]+)"', alarms)
+    manual = (BASE_DIR / "docs/operations.md").read_text()
+
+    names = [name.replace("${name}", "…") for name in named]
+    assert len(names) >= 10
+    assert [name for name in names if f"`{name}`" not in manual] == []
 
 
 def test_a_cloudwatch_that_is_away_stops_no_sweep(job, reader, settings, monkeypatch):
