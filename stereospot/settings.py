@@ -163,10 +163,7 @@ STORAGES = parts.storages(env, DATA_DIR)
 STATIC_ROOT = DATA_DIR / "static"
 TEMPORARY_DIR = DATA_DIR / "tmp"
 TEMPORARY_DIR.mkdir(parents=True, exist_ok=True)
-# On the same disk as the store, so that a finished upload is moved, not copied.
-FILE_UPLOAD_TEMP_DIR = TEMPORARY_DIR
-FILE_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
-FILE_UPLOAD_PERMISSIONS = 0o600
+FILE_UPLOAD_HANDLERS = ["apps.jobs.bodies.NoFiles"]
 
 SEGMENT_SECONDS = env.segment_seconds
 MAX_SOURCE_BYTES = int(env.max_source_gigabytes * 1e9)

@@ -36,7 +36,6 @@ def own_store(settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
             name: settings.STORAGES[name] | {"OPTIONS": {"location": folder / name}}
         }
     settings.TEMPORARY_DIR = folder / "tmp"
-    settings.FILE_UPLOAD_TEMP_DIR = folder / "tmp"
     settings.TEMPORARY_DIR.mkdir()
     return folder
 

@@ -29,8 +29,8 @@ from contract.keys import DepthKey, SourceKey, StereoSegmentKey
 EXPIRING_TAG = "stereo-spot-lifecycle=expire-segments"
 """Objects with it are only needed until the final is there; a bucket's lifecycle rule
 deletes those that the tidying missed."""
-UPLOAD_SECONDS = 24 * 3600
-"""An upload's temporary file that has not grown for so long belongs to nobody."""
+FORGOTTEN_SECONDS = 24 * 3600
+"""A temporary file that was not touched for so long belongs to nobody."""
 
 
 class Disk(FileSystemStorage):
@@ -185,7 +185,7 @@ def clear_leftovers() -> None:
     for left in settings.TEMPORARY_DIR.iterdir():
         with contextlib.suppress(OSError):
             age = time.time() - left.stat().st_mtime
-            if left.is_file() and age > UPLOAD_SECONDS:
+            if left.is_file() and age > FORGOTTEN_SECONDS:
                 left.unlink()
             elif left.is_dir() and age > 1 and not _is_locked(left):
                 shutil.rmtree(left)
