@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from contract.modes import StereoMode, StereoSettings
@@ -17,6 +19,11 @@ from inference.pipeline import Pipeline, Rendering, disparity_px
 from inference.shots import Frame
 from inference.stages.compose import compose
 from inference.stages.fill import View
+
+
+def planes_of(rgb: NDArray[np.uint8]) -> Tensor:
+    """[3, H, W] of 16 bits, of a picture [H, W, 3] of 8."""
+    return torch.from_numpy(rgb.transpose(2, 0, 1).astype(np.uint16) * 257)
 
 
 @dataclass(frozen=True, slots=True)

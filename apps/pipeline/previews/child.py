@@ -1,6 +1,6 @@
 """The process that makes previews: it sees numbers only, no file and no database.
 
-torch is imported here and not in the site's own process, whose pages would carry it.
+torch is loaded here and not in the site's own process, whose pages would carry it.
 """
 
 from __future__ import annotations
@@ -75,27 +75,21 @@ class _Studio:
             return _jpeg(still.stereo(question.mode, question.settings))
 
     def _still(self, name: str, pixels: Pixels | None) -> Still | None:
-        from inference.still import Still
+        import numpy as np
+
+        from inference.still import Still, planes_of
 
         if name not in self._stills:
             if pixels is None:
                 return None
             pixels.check()
-            self._stills[name] = Still.of(_planes(pixels), self._pipeline)
+            rgb = np.frombuffer(pixels.rgb, np.uint8)
+            planes = planes_of(rgb.reshape(pixels.height, pixels.width, 3))
+            self._stills[name] = Still.of(planes, self._pipeline)
             if len(self._stills) > KEPT:
                 self._stills.popitem(last=False)
         self._stills.move_to_end(name)
         return self._stills[name]
-
-
-def _planes(pixels: Pixels) -> Tensor:
-    """[3, H, W] of 16 bits."""
-    import numpy as np
-    import torch
-
-    rgb = np.frombuffer(pixels.rgb, np.uint8)
-    rgb = rgb.reshape(pixels.height, pixels.width, 3).transpose(2, 0, 1)
-    return torch.from_numpy(rgb.astype(np.uint16) * 257)
 
 
 def _jpeg(picture: Tensor) -> bytes:
