@@ -125,7 +125,7 @@ class Environment(BaseSettings):
     """ARNs of the SNS topics whose messages the bridge takes, by commas; unset: any that
     may write to its queues."""
     drop_engine: Engine = Engine.PREVIEW
-    """The engine for films that are put into drop folders (`drop/NAME/` of the bucket)."""
+    """The engine for films that are put into drop folders (`drop/{username}/` of the bucket)."""
     ingest_private_addresses: bool = False
     """Also fetch from this machine and its network: for trials only."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from contract.errors import ErrorCode
 from stereospot.environment import Environment
 
 ROOT = Path(__file__).parent.parent
@@ -23,6 +24,14 @@ SOURCES = sorted(
     )
     for path in (ROOT / folder).rglob("*.py")
     if "migrations" not in path.parts
+)
+PAGES = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / folder / "README.md" for folder in ("workers", "benchmarks")),
+        *(ROOT / "deploy").rglob("README.md"),
+    ]
 )
 STATUS_WRITE = re.compile(r"\.status = |update\([^)]*\bstatus=", re.DOTALL)
 
@@ -66,6 +75,34 @@ def test_every_manage_command_is_in_the_operators_manual():
     missing = [c.stem for c in commands if f"manage.py {c.stem}" not in manual]
 
     assert missing == []
+
+
+def test_every_code_of_an_error_is_among_the_troubles():
+    troubles = (ROOT / "docs" / "operations" / "troubles.md").read_text()
+    missing = [code for code in ErrorCode if f"`{code}`" not in troubles]
+
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_links_between_pages_lead_somewhere(page):
+    lost = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        path, _, anchor = link.partition("#")
+        there = page.parent / path if path else page
+        if ":" in path:
+            continue  # another site
+        if not there.exists() or (anchor and anchor not in anchors(there)):
+            lost.append(link)
+
+    assert lost == []
+
+
+def anchors(page: Path) -> set[str]:
+    """Of its headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    words = [re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings]
+    return {word.replace(" ", "-") for word in words}
 
 
 def test_the_readme_is_short():

@@ -1,5 +1,5 @@
 # Workers follow their queue: none while nothing waits, and as many as share out the backlog.
-# The sweep publishes BacklogPerTask and Workers (docs/operations.md#cloudwatch).
+# The sweep publishes BacklogPerTask and Workers (docs/operations/running.md#cloudwatch).
 
 module "scaling" {
   source   = "./modules/queue-scaling"
