@@ -65,11 +65,32 @@ def test_a_lost_line_is_said_and_mended(page, watch, job):
     page.goto(f"/jobs/{job}/")
 
     page.context.set_offline(True)
-    expect(page.get_by_text("Live updates paused, retrying.")).to_be_visible(
-        timeout=30_000
-    )
+    expect(page.locator("#stale")).to_be_visible()
+    expect(page.locator("#said")).to_have_text("Live updates paused, retrying.")
     page.context.set_offline(False)
 
-    expect(page.get_by_text("Live updates paused, retrying.")).to_be_hidden(
-        timeout=30_000
-    )
+    expect(page.locator("#stale")).to_be_hidden()
+    expect(page.locator("#said")).to_have_text("Queued, 0 of 12 segments done.")
+
+
+def test_a_site_that_hangs_is_no_site_that_answers(page, watch, job):
+    watch.allow("htmx:(afterRequest|timeout)")
+    page.goto(f"/jobs/{job}/")
+
+    page.route("**/progress/**", lambda route: None)
+
+    expect(page.locator("#stale")).to_be_visible()
+
+
+def test_cancel_is_no_single_click(page, job):
+    page.goto(f"/jobs/{job}/")
+
+    page.locator("summary", has_text="Cancel").click()
+    expect(page.get_by_text("it cannot be gone on with")).to_be_visible()
+    assert_accessible(page)
+    assert_fits_a_phone(page)
+    page.get_by_role("button", name="Cancel for good").click()
+
+    expect(page.get_by_text("Cancelled: convert the film anew")).to_be_visible()
+    assert_accessible(page)
+    assert_fits_a_phone(page)

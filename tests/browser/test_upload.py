@@ -268,4 +268,7 @@ def test_a_page_without_javascript_says_so(visit):
     page.goto("/jobs/new/")
 
     assert "that needs JavaScript" in page.content()
-    expect(page.get_by_role("button", name="Upload and convert")).to_be_disabled()
+    button = page.get_by_role("button", name="Upload and convert")
+    expect(button).to_be_disabled()
+    expect(button).to_have_css("opacity", "0.5")  # and looks it
+    expect(button).to_have_css("cursor", "not-allowed")

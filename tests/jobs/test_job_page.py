@@ -11,7 +11,7 @@ from apps.jobs import ledger, storage
 from apps.jobs.estimates import Range
 from apps.jobs.models import Event, Invocation, Job, Segment
 from apps.jobs.views.progress import Progress
-from contract.errors import ErrorCode, StereoSpotError
+from contract.errors import Blame, ErrorCode, StereoSpotError
 
 
 @pytest.fixture
@@ -354,6 +354,67 @@ def test_a_failed_job_goes_on_when_asked(
     assert failed.status == Job.Status.CHUNKED
 
 
+OF_THE_PERSON = [code for code in ErrorCode if code.blame is Blame.USER]
+OTHER_ADVICE = {
+    ErrorCode.MINUTES_USED_UP: "Retry then: nothing has to be uploaded again.",
+    ErrorCode.TOO_MANY_FILMS: "Then retry: nothing has to be uploaded again.",
+    ErrorCode.SOURCE_MISSING: "Upload it in a new job.",
+    ErrorCode.UPLOAD_INCOMPLETE: "Upload it in a new job.",
+    ErrorCode.UPLOAD_OVER: "Upload it in a new job.",
+    ErrorCode.LINK_REFUSED: "Give another address, or upload the film.",
+    ErrorCode.DEPTH_UNUSABLE: "with another depth video or none.",
+}
+
+
+@pytest.mark.parametrize("code", OF_THE_PERSON)
+def test_a_retry_is_only_offered_where_it_can_help(client, alice, failed, url, code):
+    Job.objects.update(error_code=code)
+    client.force_login(alice)
+
+    page = client.get(url).text
+
+    assert OTHER_ADVICE.get(code, "convert another one.") in page
+    helps = code in (ErrorCode.MINUTES_USED_UP, ErrorCode.TOO_MANY_FILMS)
+    assert ("Retry</button>" in page) is helps
+
+
+def test_a_film_from_an_address_is_fetched_again(client, alice, failed, url):
+    Job.objects.update(
+        error_code=ErrorCode.SOURCE_MISSING,
+        origin={"kind": "link", "url": "https://example.com/film.mp4"},
+    )
+    client.force_login(alice)
+
+    page = client.get(url).text
+
+    assert "Retry: the film is fetched again." in page
+    assert "Retry</button>" in page
+
+
+def test_a_refusal_looks_and_is_read_as_one(client, alice, failed, monkeypatch):
+    def refuse(job_id: object) -> None:
+        raise StereoSpotError(ErrorCode.STORAGE, "The store does not answer.")
+
+    monkeypatch.setattr("apps.jobs.views.jobs.retrying.retry", refuse)
+    client.force_login(alice)
+
+    page = client.post(reverse("job-retry", args=[failed.pk]), follow=True).text
+
+    said = '<p class="notice error" role="alert">The store does not answer.</p>'
+    assert said in page
+
+
+def test_the_page_one_is_on_is_marked_in_the_nav(client, alice, url):
+    client.force_login(alice)
+
+    for path in ("/", "/jobs/new/", "/account/", "/account/api/"):
+        header = client.get(path).text.split("</header>")[0]
+        assert header.count('aria-current="page"') == 1
+        assert f'href="{path}" aria-current="page"' in header
+    header = client.get(url).text.split("</header>")[0]
+    assert "aria-current" not in header
+
+
 def test_asking_twice_sends_it_once(
     client, alice, failed, resent, django_capture_on_commit_callbacks
 ):
@@ -369,13 +430,18 @@ def test_asking_twice_sends_it_once(
 
 def test_a_running_job_is_cancelled_when_asked(client, alice, job, url):
     client.force_login(alice)
-    assert "Cancel</button>" in client.get(url).text
+    page = client.get(url).text
+    # A click alone opens the question.
+    assert "Cancel</summary>" in page
+    assert "it cannot be gone on with" in page
 
     response = client.post(reverse("job-cancel", args=[job.pk]), follow=True)
 
     assert response.redirect_chain == [(url, 303)]
     assert "The job is cancelled." in response.text
-    assert "Cancel</button>" not in response.text
+    assert "Cancel</summary>" not in response.text
+    assert "Cancelled: " in response.text
+    assert "convert the film anew</a> to have it." in response.text
     job.refresh_from_db()
     assert job.status == Job.Status.CANCELLED
 

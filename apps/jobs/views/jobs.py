@@ -24,19 +24,12 @@ from apps.jobs.views.access import (
     SeeOther,
     visible_job,
 )
+from apps.jobs.views.advice import Advice
 from apps.jobs.views.media import media_origins, size_of_final
 from apps.jobs.views.progress import Progress
 from apps.jobs.views.viewing import Viewing
 from apps.pipeline import messages, retrying
-from contract.errors import Blame, ErrorCode, StereoSpotError
-
-ADVICE = {
-    Blame.USER: "Trying again will not help with this file: convert another one.",
-    Blame.OPERATOR: "Whoever runs StereoSpot must act first. Then retry: "
-    "what is done is kept.",
-    Blame.TRANSIENT: "Retry: what is done is kept, only the rest is converted again.",
-    Blame.OURS: "Retry: what is done is kept. If it fails again, report the code below.",
-}
+from contract.errors import StereoSpotError
 
 
 @require_safe
@@ -118,13 +111,12 @@ def _promised(request: HttpRequest) -> float | None:
 def _context(job: Job, *, by: float | None = None) -> dict[str, Any]:
     progress = Progress.of(job, by=by)
     is_complete = job.status == Job.Status.COMPLETED
-    failed = job.status == Job.Status.FAILED
     return {
         "job": job,
         "progress": progress,
         # So that the next answer is not later, as long as this can be kept.
         "promised_at": progress.estimate and int(time.time() + progress.estimate.high),
-        "advice": ADVICE[ErrorCode(job.error_code).blame] if failed else "",
+        "advice": Advice.on(job),
         "final_size": size_of_final(job) if is_complete else None,
         "viewing": Viewing.of(job) if is_complete else None,
     }

@@ -4,13 +4,11 @@
 const said = document.getElementById("said");
 const stale = document.getElementById("stale");
 const segments = document.getElementById("segments");
+const PAUSED = "Live updates paused, retrying.";
 let heard = Date.now();
 
 document.body.addEventListener("htmx:afterSwap", () => {
-  const { announcement, title } = document.getElementById("progress").dataset;
-  document.title = title;
-  // The same words again would be read out again.
-  if (said.textContent !== announcement) said.textContent = announcement;
+  document.title = document.getElementById("progress").dataset.title;
   show(document.querySelector("#progress > template")?.content);
 });
 
@@ -18,7 +16,13 @@ document.body.addEventListener("htmx:afterRequest", ({ detail }) => {
   if (!detail.successful) return;
   heard = Date.now();
   stale.hidden = true;
+  say(document.getElementById("progress").dataset.announcement);
 });
+
+function say(sentence) {
+  // The same words again would be read out again.
+  if (said.textContent !== sentence) said.textContent = sentence;
+}
 
 function show(strip) {
   if (!strip) return;
@@ -45,5 +49,6 @@ for (const problem of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) 
     stale.querySelector("span").textContent =
       seconds < 100 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
     stale.hidden = false;
+    say(PAUSED);
   });
 }
