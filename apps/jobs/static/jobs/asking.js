@@ -26,9 +26,12 @@ export async function ask(method, url, { body, signal } = {}) {
   throw new Refused(answer.status, told ?? {});
 }
 
-// The cookie's, for it changes when one signs in again in another tab.
+// The cookie's, for it changes when one signs in again in another tab. On HTTPS its name has
+// a prefix (stereospot/settings.py); one without it is then somebody else's.
 function token() {
-  return /(?:^|; )csrftoken=([^;]+)/.exec(document.cookie)?.[1] ?? "";
+  const cookie = (name) =>
+    new RegExp(`(?:^|; )${name}=([^;]+)`).exec(document.cookie)?.[1];
+  return cookie("__Host-csrftoken") ?? cookie("csrftoken") ?? "";
 }
 
 // Waits, but not while the browser knows that the line is there again.

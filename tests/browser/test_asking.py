@@ -1,0 +1,65 @@
+"""The scripts' requests show the CSRF cookie by the name that the site gives it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Route
+
+STATIC = Path(__file__).parents[2] / "apps/jobs/static/jobs"
+SITE = "https://films.example"
+ASK = """async () => {
+  const { ask } = await import("/asking.js");
+  await ask("POST", "/asked");
+}"""
+
+
+def cookie_name(tmp_path: Path, *, secure: bool) -> str:
+    """Under which the site's own settings send it, on HTTPS or not."""
+    surroundings = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "stereospot.settings",
+        "DJANGO_SECURE": str(secure),
+        "DJANGO_SECRET_KEY": "k" * 50,
+        "STEREOSPOT_DATA_DIR": str(tmp_path),
+    }
+    say = "from django.conf import settings; print(settings.CSRF_COOKIE_NAME)"
+    command = [sys.executable, "-c", say]
+    return subprocess.check_output(command, env=surroundings, text=True).strip()
+
+
+@pytest.mark.parametrize("secure", [True, False])
+def test_a_script_shows_the_cookie_that_the_site_has_set(
+    browser: Browser, tmp_path: Path, secure: bool
+) -> None:
+    shown: list[str] = []
+
+    def answer(route: Route) -> None:
+        request = route.request
+        if request.method == "POST":
+            shown.append(request.headers["x-csrftoken"])
+            route.fulfill(json={})
+        elif request.url.endswith(".js"):
+            route.fulfill(path=STATIC / "asking.js", content_type="text/javascript")
+        else:
+            route.fulfill(body="<!doctype html>", content_type="text/html")
+
+    name = cookie_name(tmp_path, secure=secure)
+    with browser.new_context() as context:
+        cookies = {"another": "x", name: "the-token", "more": "y"}
+        if secure:  # planted by another host of the domain: it has to lose
+            cookies = {"csrftoken": "planted", **cookies}
+        context.add_cookies(
+            [{"name": n, "value": v, "url": SITE} for n, v in cookies.items()]
+        )
+        context.route("**/*", answer)
+        page = context.new_page()
+        page.goto(SITE)
+
+        page.evaluate(ASK)
+
+    assert shown == ["the-token"]
