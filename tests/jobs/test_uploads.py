@@ -367,7 +367,11 @@ def test_an_address_expires(alice, monkeypatch):
         uploads.signed_part(token)
 
 
-@pytest.mark.parametrize("forged", ["", "x", "a:b:c", signing.dumps([1, 1])])
+@pytest.mark.parametrize(
+    "forged",
+    ["", "x", "a:b:c", signing.dumps([1, 1])],
+    ids=["nothing", "a word", "three words", "signed for something else"],
+)
 def test_an_address_cannot_be_made_up(db, forged):
     with pytest.raises(StereoSpotError) as raised:
         uploads.signed_part(forged)
