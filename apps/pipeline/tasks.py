@@ -122,10 +122,14 @@ def tidy(job_id: str) -> None:
     recorded(lambda: tidying.tidy(UUID(job_id)))
 
 
-@shared_task(name="tell", throws=TOLD)
-def tell(notice_id: str) -> None:
+@shared_task(name="tell", bind=True, max_retries=None, throws=TOLD)
+def tell(self: Task[..., Any], notice_id: str) -> None:
     """Tell one person one thing, over one channel."""
-    telling.tell(UUID(notice_id))
+    try:
+        with telling.room():
+            telling.tell(UUID(notice_id))
+    except telling.FullError:
+        raise self.retry(countdown=telling.PUT_BACK, throw=False) from None
 
 
 @shared_task(name="sweep")

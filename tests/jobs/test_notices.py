@@ -158,16 +158,64 @@ def test_what_was_told_is_not_told_again(notice):
     assert ledger.claim_notice(notice.pk) is None
 
 
-def test_the_pauses_grow(notice):
-    pauses = []
-    for _ in range(7):
-        come_due()
-        claimed = ledger.claim_notice(notice.pk)
-        ledger.note_untold(claimed, "HTTP 500")
-        notice.refresh_from_db()
-        pauses.append(round((notice.due_at - now()).total_seconds()))
+@pytest.mark.parametrize(
+    ("failing", "pause"),
+    [
+        (None, timedelta(seconds=30)),
+        (timedelta(seconds=20), timedelta(seconds=30)),
+        (timedelta(hours=1), timedelta(hours=1)),
+        (timedelta(days=2), timedelta(hours=12)),
+    ],
+)
+def test_an_address_is_left_alone_for_as_long_as_it_has_failed(notice, failing, pause):
+    since = now() - failing if failing else None
+    Subscription.objects.update(failing_since=since)
 
-    assert pauses == [30, 300, 1800, 7200, 21_600, 43_200, 43_200]
+    ledger.note_untold(ledger.claim_notice(notice.pk), "HTTP 500")
+
+    notice.refresh_from_db()
+    assert abs(notice.due_at - now() - pause) < timedelta(seconds=5)
+
+
+def test_a_fresh_notice_of_a_failing_address_waits_with_the_others(job, subscription):
+    ledger.cancel(job.pk)
+    first = Notice.objects.get()
+    Subscription.objects.update(failing_since=now() - timedelta(hours=1))
+    ledger.note_untold(ledger.claim_notice(first.pk), "HTTP 500")
+
+    ledger.delete(job.pk)
+
+    first.refresh_from_db()
+    fresh = Notice.objects.exclude(pk=first.pk).get()
+    assert fresh.due_at == first.due_at > now() + timedelta(minutes=59)
+    assert ledger.claim_notice(fresh.pk) is None
+
+
+def test_a_fresh_notice_does_not_shorten_the_pause(job, subscription):
+    """It is the address that fails, whichever notice is tried."""
+    ledger.cancel(job.pk)
+    Notice.objects.all().delete()
+    Subscription.objects.update(failing_since=now() - timedelta(hours=3))
+    ledger.delete(job.pk)
+    fresh = Notice.objects.get()
+
+    ledger.note_untold(ledger.claim_notice(fresh.pk), "HTTP 500")
+
+    fresh.refresh_from_db()
+    assert fresh.due_at > now() + timedelta(hours=2)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_failing_address_is_asked_for_one_notice_at_a_time(job, subscription):
+    ledger.cancel(job.pk)
+    ledger.delete(job.pk)
+    Subscription.objects.update(failing_since=now() - timedelta(hours=1))
+    notices = list(Notice.objects.all())
+    assert len(notices) == 2
+
+    claims = at_once([lambda n=n: ledger.claim_notice(n.pk) for n in notices * 4])
+
+    assert sum(claim is not None for claim in claims) == 1
 
 
 def test_a_late_answer_of_an_abandoned_attempt_changes_nothing(notice):

@@ -5,8 +5,10 @@ In the same transaction, so no end is forgotten and none is told that did not ha
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID, uuid5
 
+from django.db.models import Min
 from django.utils.timezone import now
 
 from apps.jobs.models import Job, Notice, Subscription
@@ -31,10 +33,18 @@ def announce(job_id: UUID, status: str) -> None:
             job=job,
             kind=kind,
             body=body,
-            due_at=now(),
+            due_at=_first_due(subscription),
         )
         for subscription in subscriptions
     )
+
+
+def _first_due(subscription: Subscription) -> datetime:
+    """At once; where the address fails, when the others of it are tried next."""
+    if not subscription.failing_since:
+        return now()
+    waiting = subscription.notices.filter(due_at__isnull=False)
+    return waiting.aggregate(next=Min("due_at"))["next"] or now()
 
 
 def _announcement(job: Job, kind: NoticeKind) -> Announcement:

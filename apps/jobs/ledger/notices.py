@@ -19,8 +19,8 @@ from apps.jobs.models import Notice, Subscription
 
 TELLING = timedelta(minutes=2)
 """Who has claimed a notice has told it by then, or has died."""
-PAUSES = (30, 300, 1800, 7200, 21_600, 43_200)
-"""Seconds before the next attempt; the last one again and again."""
+SHORTEST, LONGEST = timedelta(seconds=30), timedelta(hours=12)
+"""Of the pauses: an address is left alone for as long again as it has failed."""
 KEPT_TRYING = timedelta(days=3)
 """A notice that could not be told for so long is given up."""
 STOPPED_AFTER = timedelta(days=5)
@@ -37,14 +37,22 @@ def unsubscribe(subscription_id: int) -> None:
         Subscription.objects.filter(pk=subscription_id).delete()
 
 
+@transaction.atomic
 def claim_notice(notice_id: UUID) -> Notice | None:
-    """Take a notice for one attempt; None when it is not due, or another has it."""
+    """Take a notice for one attempt; None when it is not due, or another has it.
+
+    Of an address that has failed the others wait: it is asked for one at a time.
+    """
     due = Notice.objects.filter(pk=notice_id, due_at__lte=now())
-    if not due.update(due_at=now() + TELLING, attempts=F("attempts") + 1):
-        return None
+    found = due.first()
     # It is gone when the person has unsubscribed just now.
-    claimed = Notice.objects.select_related("subscription__owner")
-    return claimed.filter(pk=notice_id).first()
+    subscription = _locked(found.subscription_id) if found else None
+    over = now() + TELLING
+    if subscription is None or not due.update(due_at=over, attempts=F("attempts") + 1):
+        return None
+    if subscription.failing_since:
+        _due_over(subscription.pk).update(due_at=Greatest(F("due_at"), over))
+    return Notice.objects.select_related("subscription__owner").get(pk=notice_id)
 
 
 @transaction.atomic
@@ -63,13 +71,14 @@ def note_untold(notice: Notice, answer: str, *, gone: bool = False) -> bool:
     """It could not be told: tried again after a pause, or given up.
 
     The others of the subscription wait as long: an address that does not answer is asked
-    once in a while, not once for each. `gone`: it never will answer again.
+    once in a while, not once for each, and the pause grows with the time that it has not
+    answered, whatever is to be told. `gone`: it never will answer again.
     """
     subscription = _locked(notice.subscription_id)
     if subscription is None:
         return False
-    pause = PAUSES[min(notice.attempts, len(PAUSES)) - 1]
-    again = now() + timedelta(seconds=pause)
+    since = subscription.failing_since or now()
+    again = now() + max(SHORTEST, min(LONGEST, now() - since))
     is_late = notice.created_at < now() - KEPT_TRYING
     noted = _claimed(notice).update(
         due_at=None if is_late else again, answer=short(answer)
@@ -79,7 +88,6 @@ def note_untold(notice: Notice, answer: str, *, gone: bool = False) -> bool:
         subscription.delete()
         return noted == 1
     others = _due_over(subscription.pk)
-    since = subscription.failing_since or now()
     has_failed_long = since < now() - STOPPED_AFTER
     is_over = gone or has_failed_long or subscription.stopped_at is not None
     Subscription.objects.filter(pk=subscription.pk).update(

@@ -10,6 +10,9 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterable
+from concurrent.futures import Future
+from threading import Thread
+from typing import Any
 
 import httpcore2
 from django.conf import settings
@@ -55,9 +58,27 @@ def is_allowed(address: str) -> bool:
 
 
 async def _addresses(host: str, port: int) -> list[str]:
-    loop = asyncio.get_running_loop()
     try:
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.wrap_future(_asked(host, port))
     except (OSError, UnicodeError) as error:
         raise httpcore2.ConnectError(f"{host} is not known.") from error
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+def _asked(host: str, port: int) -> Future[list[Any]]:
+    """What the resolver says, from a thread of its own.
+
+    The event loop's own threads are waited for at its end, however long the resolver
+    takes: then no time limit would hold.
+    """
+    found: Future[list[Any]] = Future()
+    found.set_running_or_notify_cancel()
+
+    def ask() -> None:
+        try:
+            found.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, ValueError) as error:
+            found.set_exception(error)
+
+    Thread(target=ask, name="resolver", daemon=True).start()
+    return found
