@@ -4,8 +4,9 @@
 
 `handle` is given a message's body. When it returns, the message is done with. When it
 raises `UnintelligibleError`, nobody will ever understand it: it goes to the queue's
-dead-letter queue at once, with the reason as an attribute. When it raises `LaterError`,
-the message is put back for a while, as often as it takes. Whatever else it raises, the
+dead-letter queue at once, with the reason as an attribute, or is left alone where there is
+no such queue. When it raises `LaterError`, the message is put back for a while, as often as
+it takes. Whatever else it raises, the
 message is left alone: SQS shows it again after its visibility timeout, and its redrive
 policy ends that.
 
@@ -93,7 +94,8 @@ class Bridge:
             log.warning(
                 "not understood", message=message["MessageId"], reason=str(error)
             )
-            self._bury(message, str(error))
+            if not self._bury(message, str(error)):
+                return False
         except LaterError as error:
             log.info("put back", message=message["MessageId"], reason=str(error))
             # A new message: the old one's deliveries are counted, and end.
@@ -110,11 +112,15 @@ class Bridge:
         self._client.delete_message(QueueUrl=self._url, ReceiptHandle=handle)
         return True
 
-    def _bury(self, message: MessageTypeDef, reason: str) -> None:
+    def _bury(self, message: MessageTypeDef, reason: str) -> bool:
         dead = self._dead_letters()
         if dead is None:
-            log.error("no dead-letter queue: the message is lost", body=message["Body"])
-            return
+            log.error(
+                "no dead-letter queue: the message stays, give its queue one",
+                url=self._url,
+                message=message["MessageId"],
+            )
+            return False
         self._client.send_message(
             QueueUrl=dead,
             MessageBody=message["Body"],
@@ -122,6 +128,7 @@ class Bridge:
                 REASON: {"DataType": "String", "StringValue": reason[:1000] or "?"}
             },
         )
+        return True
 
     def _dead_letters(self) -> str | None:
         """The URL of the queue that this queue's redrive policy names."""

@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
+from structlog.testing import capture_logs
 
 from workers.bridge import LATER_SECONDS, Bridge, LaterError, UnintelligibleError
 
@@ -82,6 +83,22 @@ def test_what_nobody_understands_is_buried_at_once_with_the_reason(queue):
 
     assert queue.buried() == [("nonsense", "nonsense makes no sense")]
     assert queue.counts() == (0, 0, 0)
+
+
+def test_without_a_dead_letter_queue_what_nobody_understands_stays(queue):
+    def handle(body: str) -> None:
+        raise UnintelligibleError(f"{body} makes no sense")
+
+    queue.client.set_queue_attributes(
+        QueueUrl=queue.url, Attributes={"RedrivePolicy": ""}
+    )
+    queue.send("nonsense")
+
+    with capture_logs() as logged:
+        assert polled(queue, handle) == 0
+
+    assert queue.counts() == (0, 1, 0)
+    assert [each["log_level"] for each in logged] == ["warning", "error"]
 
 
 def test_what_comes_too_early_is_held_back_and_counts_no_delivery(queue):
