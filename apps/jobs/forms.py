@@ -32,6 +32,10 @@ ENGINES = {
 }
 
 
+_MOST_MILLISECONDS = 2**53
+"""From 1970, both ways: as far as a browser counts."""
+
+
 class WishesForm(forms.Form):
     """What is to be made of a film, however it comes."""
 
@@ -91,7 +95,9 @@ class NewJobForm(WishesForm):
         error_messages={"required": "Choose a video file."},
     )
     size = forms.IntegerField()
-    modified = forms.IntegerField(required=False)
+    modified = forms.IntegerField(
+        min_value=-_MOST_MILLISECONDS, max_value=_MOST_MILLISECONDS, required=False
+    )
     depth_name = forms.CharField(
         label="Depth video",
         max_length=255,
@@ -100,7 +106,9 @@ class NewJobForm(WishesForm):
         "film, the brighter the nearer. It takes the place of the engine's own estimate.",
     )
     depth_size = forms.IntegerField(required=False)
-    depth_modified = forms.IntegerField(required=False)
+    depth_modified = forms.IntegerField(
+        min_value=-_MOST_MILLISECONDS, max_value=_MOST_MILLISECONDS, required=False
+    )
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}

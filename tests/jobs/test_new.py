@@ -172,6 +172,12 @@ def test_a_title_that_was_given_is_kept(client, alice):
         ({"convergence": "1.1"}, "less than or equal to 1"),
         ({"convergence": "inf"}, "Enter a number"),
         ({"title": "x" * 201}, "at most 200 characters"),
+        ({"modified": 10**30}, "less than or equal to"),
+        ({"modified": -(10**30)}, "greater than or equal to"),
+        (
+            {"depth_name": "a.mkv", "depth_size": 1, "depth_modified": 10**30},
+            "less than or equal to",
+        ),
         ({"title": "a\0b"}, "Null characters are not allowed"),
     ],
 )
