@@ -13,6 +13,8 @@ from tests.media import sources
 
 PATIENCE = 60_000
 """Milliseconds for the first frame, for which torch is loaded."""
+TURN = 250
+"""Milliseconds after which the other eye is shown."""
 PIXELS = "() => document.getElementById('preview-picture').toDataURL()"
 
 
@@ -58,6 +60,12 @@ def test_a_person_sees_a_frame_in_3d_and_turns_it_up(page, film):
     page.get_by_label("without glasses").check()
     one_eye = changed(page, shown)
     changed(page, one_eye)
+    page.emulate_media(reduced_motion="reduce")
+    page.wait_for_timeout(2 * TURN)
+    stands = page.evaluate(PIXELS)
+    for _ in range(4):
+        page.wait_for_timeout(TURN)
+        assert page.evaluate(PIXELS) == stands
 
 
 def test_of_a_film_the_browser_cannot_show_the_site_shows_a_frame(page, tmp_path):

@@ -136,7 +136,8 @@ def test_pause_holds_and_a_stopped_server_is_waited_for(page, watch, site, tmp_p
     assert stored.read_bytes() == path.read_bytes()
 
 
-def test_after_a_reload_the_same_file_goes_on_where_it_was(page, site, tmp_path):
+def test_after_a_reload_the_same_file_goes_on_where_it_was(page, site, watch, tmp_path):
+    watch.allow("ERR_FAILED")
     path = film(tmp_path, megabytes=150)
     other = film(tmp_path, "Snow.mp4")
     page.goto("/jobs/new/")
@@ -153,6 +154,12 @@ def test_after_a_reload_the_same_file_goes_on_where_it_was(page, site, tmp_path)
     assert_accessible(page)
     begun.get_by_label("Resume").set_input_files(str(other))
     expect(begun).to_contain_text("Snow.mp4 is not the file that was begun")
+    page.route("**/uploads/film/", lambda route: route.abort())
+    choose(page, path)
+    expect(page.locator("#problems")).to_have_text(
+        "The site does not answer. Choose the file again."
+    )
+    page.unroute("**/uploads/film/")
     parts = sent_parts(page)
     slow_line(page, megabits=1000)
     choose(page, path)
@@ -171,6 +178,7 @@ def test_two_films_go_at_once_and_each_becomes_a_job(page, site, tmp_path):
         expect(row(page, name)).to_contain_text("Uploaded; it is being converted")
     expect(page.locator("#said")).to_have_text("Uploaded: Rain, Snow")
     assert jobs(site) == before + 2
+    expect(page.get_by_label("Video file")).to_be_visible()  # for the next ones
     page.get_by_role("link", name="Open Snow").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Snow")
 

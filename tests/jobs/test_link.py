@@ -103,7 +103,19 @@ def test_where_nothing_may_be_fetched_there_is_no_page_and_that_is_said(hers, se
 
     assert hers.get(PAGE).status_code == 404
     assert hers.post(PAGE, wish()).status_code == 404
-    assert "not fetched from addresses here" in hers.get("/jobs/new/").text
+    page = hers.get("/jobs/new/").text
+    assert "not fetched from addresses here." in page
+    assert "INGEST_HOSTS" not in page
+
+
+def test_who_runs_the_site_learns_how_films_are_fetched(hers, alice, settings):
+    settings.INGEST_HOSTS = []
+    alice.is_staff = True
+    alice.save()
+
+    page = hers.get("/jobs/new/").text
+
+    assert "here: <code>INGEST_HOSTS</code> turns that on." in page
 
 
 def test_programs_name_a_link_in_place_of_a_file(alice):

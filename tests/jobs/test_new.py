@@ -321,3 +321,9 @@ def test_it_rejects_other_methods(client, alice, method):
     client.force_login(alice)
 
     assert getattr(client, method)(URL).status_code == 405
+
+
+def test_a_problem_gets_the_focus_and_so_is_read_once(client, alice):
+    client.force_login(alice)
+
+    assert '<div id="problems" tabindex="-1">' in client.get("/jobs/new/").text

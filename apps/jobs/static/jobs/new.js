@@ -14,6 +14,7 @@ const sending = document.getElementById("uploads");
 const said = document.getElementById("said");
 const pageTitle = document.title;
 const rows = [];
+const SILENT = "The site does not answer. Choose the file again.";
 let filledIn = "";
 let beginning = false;
 let sifting = Promise.resolve(); // a file that was just chosen is being looked at
@@ -47,11 +48,20 @@ async function sift(input) {
   const refused = [];
   for (const chosen of input.files) {
     const problem = await problemOf(chosen);
-    if (problem) refused.push(problem);
-    else if (!(await resumes(chosen, watch))) kept.push(chosen);
+    if (problem) {
+      refused.push(problem);
+      continue;
+    }
+    try {
+      if (!(await resumes(chosen, watch))) kept.push(chosen);
+    } catch (error) {
+      if (!(error instanceof Lost)) throw error;
+      // Whether it was begun before is not known, and it should not be sent twice.
+      refused.push(SILENT);
+    }
   }
   if (kept.length !== input.files.length) input.files = listOf(kept);
-  if (refused.length) complain(...refused);
+  if (refused.length) complain(...new Set(refused));
 }
 
 async function filmsChosen() {
@@ -134,6 +144,7 @@ function listOf(files) {
 }
 
 function refuse(error) {
+  if (error instanceof Lost) return complain(SILENT);
   if (!(error instanceof Refused)) throw error;
   const named = error.errors.map(({ label, messages }) => `${label}: ${messages.join(" ")}`);
   complain(...(named.length ? named : [error.message]));
@@ -166,12 +177,15 @@ function finish(done) {
   window.removeEventListener("beforeunload", stay);
   const started = done.filter((row) => row.waitsFor.length === 0);
   const [only, ...others] = rows.filter((row) => row.state !== "cancelled");
+  if (only && !others.length && started.length) {
+    window.location.assign(only.url);
+    return;
+  }
+  form.hidden = false;
   if (!only) {
     say("Upload cancelled");
-    form.hidden = false;
     file.focus();
-  } else if (!others.length && started.length) window.location.assign(only.url);
-  else say(`Uploaded: ${started.map((row) => row.title).join(", ")}`);
+  } else say(`Uploaded: ${started.map((row) => row.title).join(", ")}`);
 }
 
 function say(sentence) {

@@ -28,6 +28,8 @@ let asking = false;
 let changed = false;
 let timer = 0;
 let turned = false;
+// As the player's wiggle does: who wants less motion gets a picture that stands still.
+const stands = window.matchMedia("(prefers-reduced-motion: reduce)");
 
 function say(sentence) {
   if (said.textContent !== sentence) said.textContent = sentence;
@@ -181,7 +183,7 @@ if (panel?.dataset.url) {
   video.addEventListener("error", beginning);
   moment.addEventListener("input", seek);
   setInterval(() => {
-    turned = !turned;
+    turned = !turned && !stands.matches;
     if (picture?.isPair && !document.hidden) paint();
   }, TURN);
 }
