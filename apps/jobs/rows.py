@@ -1,21 +1,52 @@
-"""A page of jobs as a list shows them: how far each is, and how long it took."""
+"""A page of jobs as a list shows them: what each does, how far it is, how long it took."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 from uuid import UUID
 
-from django.db.models import Count
+from django.db.models import Count, Exists, OuterRef, Q
 from django.utils.timezone import now
 
-from apps.jobs.models import Job, Segment
+from apps.jobs.models import OWN_STAGES, Invocation, Job, Segment
+
+
+class State(NamedTuple):
+    """What a job does, or waits for: a person who waits should know for what."""
+
+    key: str
+    """A job's status, or `pending` (for a worker) or `waiting` (for a GPU)."""
+    words: str
+
+
+QUEUED = State("pending", "Queued")
+FOR_GPU = State("waiting", "Waiting for a GPU")
+
+
+def state_of(job: Job, *, converting: int = 0, waiting: int = 0) -> State:
+    """By how many of its segments are converted now, and how many wait for a GPU."""
+    if job.status in OWN_STAGES and job.lease_expires_at is None:
+        return QUEUED
+    if job.status == Job.Status.CHUNKED and not converting:
+        return FOR_GPU if waiting else QUEUED
+    return State(job.status, job.get_status_display())
+
+
+def waiting_for_gpu() -> Exists:
+    """Of a segment: a worker has asked for a GPU and was not given one yet."""
+    return Exists(
+        Invocation.objects.filter(
+            segment=OuterRef("pk"), answered_at=None, is_waiting=True
+        )
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     job: Job
+    state: State
     done: int
     """Segments."""
     took: float | None
@@ -24,22 +55,38 @@ class Row:
     @classmethod
     def of(cls, jobs: Iterable[Job]) -> list[Self]:
         page = list(jobs)
-        undone = _undone(page)
-        return [
-            cls(job, (job.total_segments or 0) - undone.get(job.pk, 0), _took(job))
-            for job in page
-        ]
+        counts = _counts(page)
+        return [cls._of(job, *counts.get(job.pk, (0, 0, 0))) for job in page]
+
+    @classmethod
+    def _of(cls, job: Job, undone: int, converting: int, waiting: int) -> Self:
+        return cls(
+            job,
+            state_of(job, converting=converting, waiting=waiting),
+            (job.total_segments or 0) - undone,
+            _took(job),
+        )
 
 
-def _undone(jobs: list[Job]) -> dict[UUID, int]:
-    """How many segments are not done yet, of each job of one page.
+def _counts(jobs: list[Job]) -> dict[UUID, tuple[int, int, int]]:
+    """How many segments are not done, are converted now, and wait for a GPU, of each job.
 
     The undone ones, for they have an index of their own, which films that are finished
     are not in: so nobody counts through the segments of a page of long films.
     """
     cut = [job for job in jobs if job.status != Job.Status.COMPLETED]
     segments = Segment.objects.filter(job__in=cut).exclude(status=Segment.Status.DONE)
-    return dict(segments.order_by().values_list("job").annotate(Count("pk")))
+    waits = waiting_for_gpu()
+    counted = (
+        segments.order_by()
+        .values_list("job")
+        .annotate(
+            Count("pk"),
+            converting=Count("pk", filter=Q(~waits, status=Segment.Status.RUNNING)),
+            waiting=Count("pk", filter=Q(waits)),
+        )
+    )
+    return {job_id: tuple(numbers) for job_id, *numbers in counted}
 
 
 def _took(job: Job) -> float | None:

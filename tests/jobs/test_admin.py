@@ -163,7 +163,7 @@ def test_a_deleted_job_is_still_shown_with_its_state(client, dora, job):
     client.force_login(dora)
 
     assert "Rain" in client.get(LIST).text
-    assert '<td class="field-status">Deleted</td>' in client.get(LIST).text
+    assert '<td class="field-state">Deleted</td>' in client.get(LIST).text
     change = client.get(reverse("admin:jobs_job_change", args=[job.pk]))
     assert "Deleted" in change.text
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils.timezone import now
 
+from apps.jobs import ledger
 from apps.jobs.models import Job, Segment
 
 
@@ -35,9 +36,59 @@ def test_it_shows_how_far_a_job_is(client, alice, job):
 
     assert f'<a href="/jobs/{job.pk}/">Rain</a>' in page
     assert "Side by side" in page
-    assert "Converting" in page
+    assert "Queued" in page
     assert ">1/3<" in page
     assert "so far" in page
+
+
+def says(client, words: str) -> bool:
+    """In the list, in the admin's, among what is stuck; and on the page's tab."""
+    job = Job.objects.get()
+    title = client.get(job.get_absolute_url()).text.split("</title>")[0]
+    small = words.lower().replace("gpu", "GPU")
+    on_tab = "33 % ·" if words == "Converting" else f"33 %, {small} ·"
+    return (
+        f"</span> {words}</span>" in client.get("/").text
+        and f'field-state">{words}<' in client.get("/admin/jobs/job/").text
+        and f"</span> {words}</span>" in client.get("/admin/fleet/").text
+        and on_tab in title
+    )
+
+
+def test_a_job_converts_only_while_a_gpu_does(client, alice, job, monkeypatch):
+    alice.is_staff = alice.is_superuser = True
+    alice.save()
+    client.force_login(alice)
+    stuck = Job.objects.filter(pk=job.pk)
+    monkeypatch.setattr("apps.jobs.admin.fleet.fleet.stuck_jobs", lambda: stuck)
+    assert says(client, "Queued")
+
+    segment = ledger.claim_segment(job.pk, 1)
+    assert says(client, "Converting")
+
+    asked = ledger.open_invocation(
+        segment, backend="sagemaker", lasting=timedelta(hours=1)
+    )
+    assert says(client, "Waiting for a GPU")
+
+    # It was put back meanwhile, and the GPU is waited for all the same.
+    ledger.pause_segment(segment, seconds=60)
+    assert says(client, "Waiting for a GPU")
+
+    ledger.note_waiting(asked, is_waiting=False)
+    assert says(client, "Queued")
+    ledger.claim_segment(job.pk, 2)
+    assert says(client, "Converting")
+
+
+def test_a_job_that_no_worker_has_is_queued_in_the_list_too(client, alice, job):
+    Job.objects.update(status="chunking_in_progress", lease_expires_at=None)
+    client.force_login(alice)
+    assert "</span> Queued</span>" in client.get("/").text
+
+    Job.objects.update(lease_expires_at=now() + timedelta(minutes=1))
+
+    assert "</span> Cutting into segments</span>" in client.get("/").text
 
 
 def test_it_hides_the_jobs_of_others(client, charlie, job):

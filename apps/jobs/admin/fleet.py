@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.timezone import now
 from django.views.decorators.http import require_safe
 
+from apps.jobs.rows import Row
 from apps.pipeline import fleet
 
 MOST_STUCK = 20
@@ -25,7 +26,7 @@ def fleet_page(request: HttpRequest) -> HttpResponse:
         "workers": fleet.workers(),
         "gpu": fleet.gpu_side(),
         "backend": settings.INFERENCE_BACKEND,
-        "stuck": fleet.stuck_jobs().select_related("owner")[:MOST_STUCK],
+        "stuck": Row.of(fleet.stuck_jobs().select_related("owner")[:MOST_STUCK]),
         "now": now(),
         "cost_url": settings.COST_URL,
         # Without a job it is everybody's.

@@ -69,7 +69,7 @@ class JobAdmin(ReadOnly, admin.ModelAdmin[Job]):
         "title",
         "owner",
         "mode",
-        "status",
+        "state",
         "segments_of_all",
         "took",
         "error_code",
@@ -136,6 +136,10 @@ class JobAdmin(ReadOnly, admin.ModelAdmin[Job]):
         # Fetched first: each part of the condition then has an index.
         found = titled(search) | Q(owner__in=[pk for (pk,) in owners])
         return jobs.filter(found), False
+
+    @admin.display(description="State")
+    def state(self, job: ListedJob) -> str:
+        return job.row.state.words
 
     @admin.display(description="Segments")
     def segments_of_all(self, job: ListedJob) -> str:

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import QuerySet
 
 from apps.jobs.estimates import Range, remaining
-from apps.jobs.models import Event, Invocation, Job, Segment
+from apps.jobs.models import Event, Job, Segment
+from apps.jobs.rows import FOR_GPU, QUEUED, State, state_of, waiting_for_gpu
 from apps.jobs.templatetags.words import between
 
 MOST_CELLS = 300
@@ -23,7 +24,6 @@ _COLUMNS = (
 )
 MOST_EVENTS = 200
 """Newest lines of the log that are shown."""
-QUEUED = "Queued: no worker has it yet."
 
 _STEPS = ("Cut", "Convert", "Join", "Done")
 """After the film has come: by an upload, or fetched from elsewhere."""
@@ -67,6 +67,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
+    state: State
     sentence: str
     announcement: str
     """The sentence for who listens to the page: it changes ten times at most."""
@@ -101,28 +102,30 @@ class Progress:
         milestones = list(job.events.exclude(kind="attempt-failed").order_by("-id"))
         counts = Counter(segment.status for segment in segments)
         waiting = Counter(segment.status for segment in segments if _waits(segment))
-        for_gpu = _waits_for_gpu(counts, waiting)
+        state = state_of(
+            job,
+            converting=counts["running"] - waiting["running"],
+            waiting=waiting.total(),
+        )
         done, total = counts["done"], job.total_segments or 0
         left = remaining(job, segments) if _is_converting(job, counts) else None
         return cls(
-            sentence=_sentence(job, counts, done, for_gpu),
-            announcement=_sentence(job, counts, _tenth(done, total), for_gpu),
-            title=_title(job, done, total),
+            state=state,
+            sentence=_sentence(job, state, done),
+            announcement=_sentence(job, state, _tenth(done, total)),
+            title=_title(job, state, done),
             steps=_steps(job, counts, milestones),
             cells=_cells(segments),
             failed=next((s for s in segments if s.status == "failed"), None),
-            is_converting=_is_converting(job, counts) and not for_gpu,
-            estimate=left.until(by) if left and not for_gpu else None,
+            is_converting=_is_converting(job, counts) and state != FOR_GPU,
+            estimate=left.until(by) if left and state != FOR_GPU else None,
             events=list(job.events.order_by("-id")[:MOST_EVENTS]),
         )
 
 
 def with_waits(segments: QuerySet[Segment]) -> QuerySet[Segment]:
     """With `waits`: a worker has asked for a GPU and was not given one yet."""
-    waiting = Invocation.objects.filter(
-        segment=OuterRef("pk"), answered_at=None, is_waiting=True
-    )
-    return segments.annotate(waits=Exists(waiting))
+    return segments.annotate(waits=waiting_for_gpu())
 
 
 def shown_state(segment: Segment) -> str:
@@ -135,29 +138,14 @@ def _waits(segment: Segment) -> bool:
     return bool(getattr(segment, "waits", False))
 
 
-def _waits_for_gpu(counts: Counter[str], waiting: Counter[str]) -> bool:
-    """Workers have asked for a GPU, and not one of them has been given it."""
-    return bool(waiting) and counts["running"] <= waiting["running"]
-
-
-def _sentence(job: Job, counts: Counter[str], done: int, for_gpu: bool) -> str:
-    waits = job.lease_expires_at is None
-    match Job.Status(job.status):
-        case Job.Status.INGESTING:
-            return QUEUED if waits else "Fetching the film."
-        case Job.Status.CHUNKING:
-            return QUEUED if waits else "Cutting into segments."
-        case Job.Status.CHUNKED:
-            of_all = f"{done} of {job.total_segments} segments done"
-            if for_gpu:
-                return f"Waiting for a GPU, {of_all}."
-            if counts["running"]:
-                return f"Converting, {of_all}."
-            return f"Queued, {of_all}."
-        case Job.Status.REASSEMBLING:
-            return QUEUED if waits else "Joining the segments."
-        case status:
-            return f"{status.label}."
+def _sentence(job: Job, state: State, done: int) -> str:
+    if job.status == Job.Status.CHUNKED:
+        return f"{state.words}, {done} of {job.total_segments} segments done."
+    if state == QUEUED:
+        return "Queued: no worker has it yet."
+    if job.status == Job.Status.REASSEMBLING:
+        return "Joining the segments."
+    return f"{state.words}."
 
 
 def _tenth(done: int, total: int) -> int:
@@ -165,10 +153,13 @@ def _tenth(done: int, total: int) -> int:
     return done - done % step
 
 
-def _title(job: Job, done: int, total: int) -> str:
+def _title(job: Job, state: State, done: int) -> str:
+    words = state.words
     if job.status == Job.Status.CHUNKED:
-        return f"{100 * done // max(1, total)} % · {job.title} · StereoSpot"
-    return f"{job.get_status_display()} · {job.title} · StereoSpot"
+        words = f"{100 * done // max(1, job.total_segments or 0)} %"
+        if state.key != job.status:
+            words += f", {SEGMENT_WORDS[state.key]}"
+    return f"{words} · {job.title} · StereoSpot"
 
 
 def _steps(job: Job, counts: Counter[str], milestones: Sequence[Event]) -> list[Step]:
