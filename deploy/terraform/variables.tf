@@ -72,7 +72,7 @@ variable "nat_per_zone" {
 }
 
 variable "interface_endpoints" {
-  description = "AWS services that are reached inside the VPC, each for its price an hour and zone; without NAT these nine are needed"
+  description = "AWS services that are reached inside the VPC, each for its price an hour and zone; without NAT six are needed, and with SageMaker eight"
   type        = set(string)
   default     = []
 
