@@ -45,7 +45,6 @@ class ErrorCode(StrEnum):
     BAD_REQUEST = "bad-request"
     UNAUTHORIZED = "unauthorized"
     FORBIDDEN_URI = "forbidden-uri"
-    NOT_BUILT = "not-built"
     TOO_MANY_FILMS = "too-many-films"
     MINUTES_USED_UP = "minutes-used-up"
     TOO_MANY_REQUESTS = "too-many-requests"
@@ -92,7 +91,6 @@ _BLAME = {
     ErrorCode.BAD_REQUEST: Blame.OPERATOR,
     ErrorCode.UNAUTHORIZED: Blame.OPERATOR,
     ErrorCode.FORBIDDEN_URI: Blame.OPERATOR,
-    ErrorCode.NOT_BUILT: Blame.OPERATOR,
     ErrorCode.BUSY: Blame.TRANSIENT,
     ErrorCode.STOPPING: Blame.TRANSIENT,
     ErrorCode.CRASHED: Blame.TRANSIENT,

@@ -11,14 +11,17 @@ from typing import Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from contract.modes import Payload
+from contract.modes import Payload, WeightsLicence
 
+MAKER = "wan"
 SIDE_STEP = 32
 SMALLEST_SIDE, LARGEST_SIDE = 256, 1280
 MOST_PIXELS = 1280 * 704
 FRAMES_PER_SECOND = 24
 LONGEST_SECONDS = 10
 LARGEST_SEED = 2**63 - 1
+CLIPS_LICENCE = WeightsLicence(name="Apache-2.0", commerce=True)
+"""Of the weights, by the model card."""
 LONGEST_PROMPT = 2000
 """Characters."""
 
@@ -66,6 +69,8 @@ class Generation(Payload):
     """4n + 1 of them; others are refused."""
     attempt: NonNegativeInt = 0
     """For the log: the same work is the same, whichever attempt asks for it."""
+    linger_seconds: float | None = Field(default=None, ge=0, le=24 * 3600)
+    """As `Invocation.linger_seconds`."""
 
     @model_validator(mode="after")
     def _makeable(self) -> Self:
@@ -76,17 +81,28 @@ class Generation(Payload):
         return self
 
     @property
+    def maker(self) -> str:
+        """What makes it, for logs and metrics."""
+        return MAKER
+
+    @property
     def digest(self) -> str:
         """SHA-256 of all that shapes the clip, and of where it goes."""
         return hashlib.sha256(
-            self.model_dump_json(exclude={"attempt"}).encode()
+            self.model_dump_json(exclude={"attempt", "linger_seconds"}).encode()
         ).hexdigest()
 
 
 class Generated(Payload):
     status: Literal["ok"] = "ok"
+    task: Literal["generate"] = "generate"
+    """Tells it from the answer to a conversion."""
     frames: PositiveInt
     seconds: float = Field(ge=0)
     """Wall time of the generation."""
     version: str
     """Of the weights and what computed: the same version and seed give the same clip."""
+
+    @property
+    def maker(self) -> str:
+        return MAKER

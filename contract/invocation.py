@@ -63,6 +63,11 @@ class Invocation(_Wishes):
     """None: as the object's own picture."""
 
     @property
+    def maker(self) -> str:
+        """What makes it, for logs and metrics."""
+        return self.engine.value
+
+    @property
     def digest(self) -> str:
         """SHA-256 of all that shapes the result, and of where it comes from and goes."""
         return hashlib.sha256(
@@ -141,6 +146,10 @@ class Completed(Payload):
     engine: Engine
     version: str
     """Of the engine: the same version, seed and segment give the same picture."""
+
+    @property
+    def maker(self) -> str:
+        return self.engine.value
 
 
 class Failed(Payload):

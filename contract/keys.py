@@ -3,6 +3,7 @@
 source bucket
     input/{job_id}/source.{ext}                                       browser, ingest
     input/{job_id}/depth.{ext}                                                browser
+    input/{job_id}/image.{ext}                            who wants a clip made of it
     drop/{username}/[{mode}/]{name}                                  who brings films
     segments/{job_id}/{segment_index:05d}_{total_segments:05d}_{mode}.mp4       chunk
     segments/{job_id}/{segment_index:05d}_{total_segments:05d}_depth.mp4        chunk
@@ -30,6 +31,7 @@ _UUID = r"(?P<job_id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 _EXTENSION = r"(?P<extension>[a-z0-9]{1,8})"
 _SOURCE = re.compile(rf"input/{_UUID}/source\.{_EXTENSION}", re.ASCII)
 _DEPTH = re.compile(rf"input/{_UUID}/depth\.{_EXTENSION}", re.ASCII)
+_IMAGE = re.compile(rf"input/{_UUID}/image\.{_EXTENSION}", re.ASCII)
 _MODE = rf"(?P<mode>{'|'.join(StereoMode)})"
 _DROP = re.compile(
     rf"drop/(?P<username>[\w.@+-]{{1,150}})/(?:{_MODE}/)?(?P<name>[^/\x00]{{1,255}})"
@@ -75,6 +77,22 @@ class DepthKey:
     @classmethod
     def parse(cls, key: str) -> DepthKey | None:
         match = _DEPTH.fullmatch(key)
+        return match and cls(UUID(match["job_id"]), match["extension"])
+
+
+@dataclass(frozen=True, slots=True)
+class ImageKey:
+    """The picture that a clip is to begin with."""
+
+    job_id: UUID
+    extension: str = "png"
+
+    def __str__(self) -> str:
+        return f"{sources_prefix(self.job_id)}image.{_extension(self.extension)}"
+
+    @classmethod
+    def parse(cls, key: str) -> ImageKey | None:
+        match = _IMAGE.fullmatch(key)
         return match and cls(UUID(match["job_id"]), match["extension"])
 
 

@@ -20,6 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from contract.errors import Blame, ErrorCode, StereoSpotError
+from contract.generation import Generated
 from contract.invocation import Completed, Enquiry, Failed, Standing
 from inference.service.bodies import LARGEST_BODY, asked_in, bad_request
 from inference.service.desk import Desk, stopping
@@ -40,7 +41,6 @@ STATUSES = {
     ErrorCode.FORBIDDEN_URI: 403,
     ErrorCode.BAD_REQUEST: 422,
     ErrorCode.BUSY: 429,
-    ErrorCode.NOT_BUILT: 501,
 }
 """Of codes that say more than their blame does."""
 BLAMES = {Blame.USER: 422, Blame.TRANSIENT: 503}
@@ -208,7 +208,7 @@ def _failure(error: StereoSpotError) -> Response:
 
 
 def _answer(
-    result: Completed | Failed | Standing,
+    result: Completed | Generated | Failed | Standing,
     *,
     status: int = 200,
     headers: dict[str, str] | None = None,

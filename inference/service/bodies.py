@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from contract.errors import ErrorCode, StereoSpotError
+from contract.generation import Generation
 from contract.invocation import Enquiry, Invocation
 
 LARGEST_BODY = 8 * 2**20
@@ -17,18 +18,24 @@ _TOLD = 3
 """Faults that a sentence names."""
 
 
-def asked_in(body: bytes) -> Invocation | Enquiry:
-    """StereoSpotError: BAD_REQUEST, NOT_BUILT."""
+_KINDS: Mapping[object, type[Invocation | Generation | Enquiry]] = {
+    "generate": Generation,
+    "look": Enquiry,
+    "cancel": Enquiry,
+}
+"""By `task`; without one it is a conversion."""
+
+
+def asked_in(body: bytes) -> Invocation | Generation | Enquiry:
+    """StereoSpotError: BAD_REQUEST."""
     try:
         fields = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise bad_request(f"The body is no JSON: {error}.") from error
     if not isinstance(fields, dict):
         raise bad_request("The body must be a JSON object.")
-    if fields.get("task") == "generate":
-        message = "This server does not make films of text yet: it only converts."
-        raise StereoSpotError(ErrorCode.NOT_BUILT, message)
-    kind = Enquiry if fields.get("task") in ("look", "cancel") else Invocation
+    task = fields.get("task")
+    kind = _KINDS.get(task, Invocation) if isinstance(task, str) else Invocation
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:

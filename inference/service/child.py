@@ -22,7 +22,8 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from contract.errors import Blame, ErrorCode, StereoSpotError
-from contract.invocation import Failed
+from contract.generation import MAKER, Generation
+from contract.invocation import Failed, Invocation
 from contract.modes import Engine
 from inference.memory import is_out_of_memory
 from inference.service import logs
@@ -31,6 +32,7 @@ from inference.service.objects import Made, Objects
 from inference.service.settings import Settings
 
 if TYPE_CHECKING:
+    from inference.generate import Clips
     from inference.pipeline import Rendering
 
 log = structlog.get_logger(__name__)
@@ -58,7 +60,7 @@ def main(connection: Connection, settings: Settings) -> None:
     connection.send(Ready())
     while True:
         task = inbox.tasks.get()
-        with bound_contextvars(**logs.context(task.invocation)):
+        with bound_contextvars(**logs.context(task.asked)):
             answer = converter.answer(task)
         connection.send(answer)
         result = answer.result
@@ -105,6 +107,7 @@ class _Converter:
         self._inbox = inbox
         self._objects = Objects(settings.aws_region)
         self._reported = 0.0
+        self._clips: Clips | None = None
         for engine in settings.inference_engines:
             self._pipeline(engine)
 
@@ -112,7 +115,11 @@ class _Converter:
         from inference.process import give_back_memory
 
         try:
-            return self._converted(task)
+            match task.asked:
+                case Invocation():
+                    return self._converted(task.asked, task)
+                case Generation():
+                    return self._generated(task.asked, task)
         except _CancelledError:
             message = "The conversion was cancelled."
             return Answer(Failed(code=ErrorCode.STOPPING, message=message))
@@ -122,11 +129,13 @@ class _Converter:
             give_back_memory()
             self._report_memory()
 
-    def _converted(self, task: Task) -> Answer:
+    def _converted(self, invocation: Invocation, task: Task) -> Answer:
         from inference.convert import convert
         from inference.service.plain import conversion_of
 
-        invocation, places, objects = task.invocation, task.places, self._objects
+        places, objects = task.places, self._objects
+        if places.source is None:
+            raise ValueError("a conversion has a film")
         film = objects.fetch(places.source, task.folder, "film.mp4")
         depth = places.depth and objects.fetch(places.depth, task.folder, "depth.mp4")
         conversion = conversion_of(invocation, film)
@@ -152,6 +161,34 @@ class _Converter:
         pixels = picture.eye_width * picture.eye_height * completed.frames
         return Answer(completed, pixels)
 
+    def _generated(self, wanted: Generation, task: Task) -> Answer:
+        from inference.generate import generate
+
+        places, objects = task.places, self._objects
+        image = places.source and objects.fetch(places.source, task.folder, "image")
+        clips = self._clips_ready()
+        self._check()
+        target = task.folder / "clip.mp4"
+        generated = generate(
+            wanted, target, clips=clips, image=image or None, on_step=self._on_frames
+        )
+        self._check()
+        objects.publish(target, places.target, Made(wanted.digest, generated))
+        return Answer(generated, wanted.width * wanted.height * generated.frames)
+
+    def _clips_ready(self) -> Clips:
+        """Loaded at the first call; two kinds of networks need not fit together."""
+        from inference import engines
+        from inference.generate import Clips
+        from inference.heartbeat import heard
+
+        if self._clips is None:
+            engines.forget()
+            with heard(self._check):
+                self._clips = Clips.ready()
+            log.info("engine ready", engine=MAKER, version=self._clips.version)
+        return self._clips
+
     def _pipeline(
         self, engine: Engine, *, reference: bool = False, depth: bool = True
     ) -> Rendering:
@@ -159,6 +196,7 @@ class _Converter:
         from inference.engines import pipeline_for
         from inference.heartbeat import heard
 
+        self._clips = None
         began = time.monotonic()
         with heard(self._check):  # a cancelled download is not waited for
             pipeline = pipeline_for(engine, reference=reference, depth=depth)

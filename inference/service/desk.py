@@ -12,8 +12,9 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from contract.errors import ErrorCode, StereoSpotError
-from contract.invocation import Completed, Enquiry, Invocation, Standing, State
+from contract.invocation import Enquiry, Standing, State
 from inference.service import logs
+from inference.service.messages import Asked, Done
 from inference.service.metrics import Metrics
 from inference.service.objects import Made, Results
 from inference.service.places import Place, Places, places_of, target_of
@@ -45,24 +46,24 @@ class Desk:
         self.is_closed = False
 
     @asynccontextmanager
-    async def flight(self, invocation: Invocation) -> AsyncIterator[_Flight]:
+    async def flight(self, asked: Asked) -> AsyncIterator[_Flight]:
         """The conversion that is asked for, running already or begun now.
 
         It goes on for a while after the last caller has left this context. Its task ends
-        with Completed, or with StereoSpotError: BUSY where too many wait, STOPPING when
-        the server does, and those of `places_of` and `Worker.convert`.
+        with what was made, or with StereoSpotError: BUSY where too many wait, STOPPING when
+        the server does, and those of `places_of` and `Worker.make`.
         """
         if self.is_closed:
             raise stopping()
-        places = places_of(invocation, self._settings)
-        work = places.target, invocation.digest
+        places = places_of(asked, self._settings)
+        work = places.target, asked.digest
         flight = self._flights.get(work)
         if flight is None or flight.is_cancelled:
             flight = self._flights[work] = _Flight()
             self._airborne.add(flight)
-            flight.task = asyncio.create_task(self._convert(flight, invocation, places))
+            flight.task = asyncio.create_task(self._convert(flight, asked, places))
             flight.task.add_done_callback(partial(self._landed, work, flight))
-        linger = invocation.linger_seconds
+        linger = asked.linger_seconds
         if linger is None:
             linger = self._settings.inference_linger_seconds
         flight.join(linger)
@@ -71,9 +72,7 @@ class Desk:
         finally:
             flight.leave()
 
-    def _landed(
-        self, work: Work, flight: _Flight, task: asyncio.Task[Completed]
-    ) -> None:
+    def _landed(self, work: Work, flight: _Flight, task: asyncio.Task[Done]) -> None:
         flight.land()
         self._airborne.remove(flight)
         if self._flights[work] is flight:
@@ -112,12 +111,10 @@ class Desk:
                     flight.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _convert(
-        self, flight: _Flight, invocation: Invocation, places: Places
-    ) -> Completed:
-        with bound_contextvars(**logs.context(invocation)):
+    async def _convert(self, flight: _Flight, asked: Asked, places: Places) -> Done:
+        with bound_contextvars(**logs.context(asked)):
             try:
-                return await self._converted(flight, invocation, places)
+                return await self._converted(flight, asked, places)
             except StereoSpotError as error:
                 log.warning(
                     "conversion failed", code=error.code.value, reason=str(error)
@@ -127,10 +124,8 @@ class Desk:
                 log.warning("conversion cancelled")
                 raise
 
-    async def _converted(
-        self, flight: _Flight, invocation: Invocation, places: Places
-    ) -> Completed:
-        digest = invocation.digest
+    async def _converted(self, flight: _Flight, asked: Asked, places: Places) -> Done:
+        digest = asked.digest
         found = await asyncio.to_thread(self._results.find, places.target, digest)
         if found is not None:
             log.info("converted already")
@@ -138,10 +133,10 @@ class Desk:
         async with self._admitted():
             flight.has_begun = True
             log.info("converting")
-            completed = await self._worker.convert(invocation, places)
-            self._results.note(places.target, Made(digest, completed))
-            log.info("converted", frames=completed.frames, seconds=completed.seconds)
-            return completed
+            done = await self._worker.make(asked, places)
+            self._results.note(places.target, Made(digest, done))
+            log.info("converted", frames=done.frames, seconds=done.seconds)
+            return done
 
     @asynccontextmanager
     async def _admitted(self) -> AsyncIterator[None]:
@@ -169,7 +164,7 @@ class Desk:
 class _Flight:
     """A conversion on its way, and how many wait for it."""
 
-    task: asyncio.Task[Completed]
+    task: asyncio.Task[Done]
 
     def __init__(self) -> None:
         self.has_begun = False

@@ -6,15 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from contract.generation import Generated, Generation
 from contract.invocation import Completed, Failed, Invocation
 from inference.service.places import Places
+
+Asked: TypeAlias = Invocation | Generation
+Done: TypeAlias = Completed | Generated
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Server → child: convert this. One at a time."""
+    """Server → child: make this. One at a time."""
 
-    invocation: Invocation
+    asked: Asked
     places: Places
     folder: Path
     """For temporary files; the server removes it."""
@@ -43,9 +47,9 @@ class Memory:
 class Answer:
     """Child → server: the end of the task; before `Ready`, why there is none."""
 
-    result: Completed | Failed
+    result: Done | Failed
     pixels: int = 0
-    """Of all frames of one eye together."""
+    """Of all frames together, of one eye each."""
 
 
 Report: TypeAlias = Ready | Memory | Answer

@@ -11,9 +11,7 @@ from prometheus_client import (
 )
 
 from contract.errors import ErrorCode
-from contract.invocation import Completed
-from contract.modes import Engine
-from inference.service.messages import Memory
+from inference.service.messages import Asked, Done, Memory
 
 SECONDS = (1, 2, 5, 10, 20, 60, 120, 300, 600, 1200, 1800, 3600)
 """Upper ends of what conversions are sorted into by their wall time."""
@@ -31,7 +29,7 @@ class Metrics:
         def gauge(name: str, told: str, *labels: str) -> Gauge:
             return Gauge(f"stereospot_{name}", told, labels, registry=registry)
 
-        told = "Conversions that ended, by the code of their end"
+        told = "Conversions and clips that ended, by the code of their end"
         self._conversions = counter("conversions", told, "engine", "code")
         self._frames = counter("frames", "Frames made", "engine")
         self._pixels = counter("pixels", "Pixels of one eye made", "engine")
@@ -49,17 +47,16 @@ class Metrics:
             registry=registry,
         )
 
-    def completed(self, completed: Completed, pixels: int) -> None:
-        """`pixels` of all frames of one eye together."""
-        engine = completed.engine.value
-        self._conversions.labels(engine, completed.status).inc()
-        self._seconds.labels(engine).observe(completed.seconds)
-        self._frames.labels(engine).inc(completed.frames)
-        self._pixels.labels(engine).inc(pixels)
+    def completed(self, done: Done, pixels: int) -> None:
+        """`pixels` of all frames together, of one eye each."""
+        self._conversions.labels(done.maker, done.status).inc()
+        self._seconds.labels(done.maker).observe(done.seconds)
+        self._frames.labels(done.maker).inc(done.frames)
+        self._pixels.labels(done.maker).inc(pixels)
 
-    def failed(self, engine: Engine, code: ErrorCode) -> None:
+    def failed(self, asked: Asked, code: ErrorCode) -> None:
         """Of one that had begun."""
-        self._conversions.labels(engine.value, code.value).inc()
+        self._conversions.labels(asked.maker, code.value).inc()
 
     def crashed(self) -> None:
         self._crashes.inc()

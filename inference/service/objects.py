@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import boto3
 from boto3.exceptions import Boto3Error
@@ -21,10 +21,12 @@ from botocore.exceptions import (
     PartialCredentialsError,
     ProfileNotFound,
 )
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from contract.errors import ErrorCode, StereoSpotError
+from contract.generation import Generated
 from contract.invocation import COMPLETED_METADATA, CONVERSION_METADATA, Completed
+from contract.keys import StereoSegmentKey
 from inference.service.places import File, Object, Place
 
 if TYPE_CHECKING:
@@ -48,11 +50,14 @@ _REMEMBERED = 1000
 """Files of which the server knows what made them."""
 
 
+_DONE: TypeAdapter[Completed | Generated] = TypeAdapter(Completed | Generated)
+
+
 class Made(NamedTuple):
     """What made an object, and what was answered then."""
 
     digest: str
-    completed: Completed
+    done: Completed | Generated
 
 
 class Objects:
@@ -93,14 +98,15 @@ class Objects:
             if isinstance(place, File):
                 _publish_file(path, place)
                 return
-            extra = {
+            extra: dict[str, Any] = {
                 "ContentType": "video/mp4",
-                "Tagging": EXPIRING_TAG,
                 "Metadata": {
                     CONVERSION_METADATA: made.digest,
-                    COMPLETED_METADATA: made.completed.model_dump_json(),
+                    COMPLETED_METADATA: made.done.model_dump_json(),
                 },
             }
+            if StereoSegmentKey.parse(place.key):  # sources and finals stay
+                extra["Tagging"] = EXPIRING_TAG
             self._s3.upload_file(str(path), place.bucket, place.key, ExtraArgs=extra)
 
     def made(self, place: Object) -> Made | None:
@@ -114,8 +120,8 @@ class Objects:
             raise
         said = head["Metadata"]
         try:
-            completed = Completed.model_validate_json(said[COMPLETED_METADATA])
-            return Made(said[CONVERSION_METADATA], completed)
+            done = _DONE.validate_json(said[COMPLETED_METADATA])
+            return Made(said[CONVERSION_METADATA], done)
         except (KeyError, ValidationError):
             return None
 
@@ -127,12 +133,12 @@ class Results:
         self._objects = objects
         self._files: dict[Path, tuple[tuple[int, ...], Made]] = {}
 
-    def find(self, place: Place, digest: str) -> Completed | None:
+    def find(self, place: Place, digest: str) -> Completed | Generated | None:
         """The answer that was given when the object at `place` was made by `digest`."""
         made = self._remembered(place) if isinstance(place, File) else None
         if isinstance(place, Object):
             made = self._objects.made(place)
-        return made.completed if made and made.digest == digest else None
+        return made.done if made and made.digest == digest else None
 
     def note(self, place: Place, made: Made) -> None:
         """Files do not say what made them, so it is remembered here."""

@@ -6,20 +6,38 @@ configured buckets, at keys of `contract.keys`, and below one folder.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 from urllib.parse import unquote, urlsplit
+from uuid import UUID
 
 from contract.errors import ErrorCode, StereoSpotError
+from contract.generation import Generation
 from contract.invocation import Invocation
-from contract.keys import DepthSegmentKey, SegmentKey, StereoSegmentKey
+from contract.keys import (
+    DepthSegmentKey,
+    FinalKey,
+    ImageKey,
+    SegmentKey,
+    SourceKey,
+    StereoSegmentKey,
+)
 from inference.service.settings import Settings
 
 _DEPTH_OF_STEREO_KEY = 4
 """Parts of `jobs/{job_id}/segments/{index}.mp4`."""
+_DEPTH_OF_CLIP_KEY = 3
+"""Parts of `jobs/{job_id}/final.mp4`."""
 
-Key: TypeAlias = SegmentKey | DepthSegmentKey | StereoSegmentKey
+Key: TypeAlias = (
+    SegmentKey | DepthSegmentKey | StereoSegmentKey | ImageKey | SourceKey | FinalKey
+)
+RESULTS = (StereoSegmentKey, FinalKey)
+"""What lies in the result bucket; all else in the source bucket."""
+CLIPS = (SourceKey, FinalKey)
+"""What a clip may become: a film that is converted next, or what a person gets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +62,22 @@ Place: TypeAlias = Object | File
 class Places:
     """Where an invocation reads and writes."""
 
-    source: Place
+    source: Place | None
+    """None: a clip is made of a prompt alone."""
     depth: Place | None
     target: Place
 
 
-def places_of(invocation: Invocation, settings: Settings) -> Places:
+def places_of(asked: Invocation | Generation, settings: Settings) -> Places:
     """FORBIDDEN_URI for what is outside, BAD_REQUEST for what is no such URI."""
+    if isinstance(asked, Generation):
+        allowed = _Allowed(settings)
+        image = asked.image_uri and allowed.place(asked.image_uri, ImageKey)
+        return Places(image or None, None, allowed.place(asked.output_uri, *CLIPS))
+    return _of_conversion(asked, settings)
+
+
+def _of_conversion(invocation: Invocation, settings: Settings) -> Places:
     if (invocation.depth is None) != (invocation.depth_uri is None):
         raise StereoSpotError(
             ErrorCode.BAD_REQUEST, "depth and depth_uri come together, or not at all."
@@ -66,7 +93,7 @@ def places_of(invocation: Invocation, settings: Settings) -> Places:
 
 def target_of(output_uri: str, settings: Settings) -> Place:
     """As `Places.target`."""
-    return _Allowed(settings).place(output_uri, StereoSegmentKey)
+    return _Allowed(settings).place(output_uri, StereoSegmentKey, *CLIPS)
 
 
 def segment_of(output_uri: str) -> StereoSegmentKey | None:
@@ -75,14 +102,23 @@ def segment_of(output_uri: str) -> StereoSegmentKey | None:
     return StereoSegmentKey.parse("/".join(parts))
 
 
+def job_of(output_uri: str) -> UUID | None:
+    """The job that a clip belongs to, likewise."""
+    parts = "/".join(PurePosixPath(output_uri).parts[-_DEPTH_OF_CLIP_KEY:])
+    key: SourceKey | FinalKey | None
+    key = SourceKey.parse(parts) or FinalKey.parse(parts)
+    return key.job_id if key else None
+
+
 class _Allowed:
-    """Of one invocation: all its objects belong to the same segment."""
+    """Of one invocation: all its objects belong to the same segment, or job."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._segment: tuple[object, int] | None = None
+        self._owner: tuple[object, int | None] | None = None
 
-    def place(self, uri: str, kind: type[Key]) -> Place:
+    def place(self, uri: str, *kinds: type[Key]) -> Place:
+        """Of a key of one of these kinds."""
         try:
             parts = urlsplit(uri)
         except ValueError as error:
@@ -90,21 +126,23 @@ class _Allowed:
         if parts.query or parts.fragment or not uri.isprintable():
             raise _no_uri(uri)
         if parts.scheme == "s3":
-            return self._object(uri, parts.netloc, parts.path[1:], kind)
+            return self._object(uri, parts.netloc, parts.path[1:], kinds)
         if parts.scheme == "file" and parts.netloc in ("", "localhost"):
             return self._file(uri, unquote(parts.path))
         raise _no_uri(uri)
 
-    def _object(self, uri: str, bucket: str, key: str, kind: type[Key]) -> Object:
-        is_result = kind is StereoSegmentKey
-        settings = self._settings
+    def _object(
+        self, uri: str, bucket: str, key: str, kinds: tuple[type[Key], ...]
+    ) -> Object:
+        found: Iterator[Key | None] = (kind.parse(key) for kind in kinds)
+        parsed = next((each for each in found if each is not None), None)
+        settings, is_result = self._settings, isinstance(parsed, RESULTS)
         allowed = settings.result_bucket if is_result else settings.source_bucket
-        parsed = kind.parse(key)
         if allowed is None or bucket != allowed or parsed is None:
             raise _forbidden(uri)
-        segment = parsed.job_id, parsed.index
-        self._segment = self._segment or segment
-        if segment != self._segment:
+        owner = parsed.job_id, getattr(parsed, "index", None)
+        self._owner = self._owner or owner
+        if owner != self._owner:
             raise _forbidden(uri)
         return Object(bucket, key)
 

@@ -12,9 +12,18 @@ from pathlib import Path
 import structlog
 
 from contract.errors import ErrorCode, StereoSpotError
-from contract.invocation import Completed, Failed, Invocation
+from contract.invocation import Failed
 from inference.service import child
-from inference.service.messages import Answer, Cancel, Memory, Ready, Report, Task
+from inference.service.messages import (
+    Answer,
+    Asked,
+    Cancel,
+    Done,
+    Memory,
+    Ready,
+    Report,
+    Task,
+)
 from inference.service.metrics import Metrics
 from inference.service.objects import leftover
 from inference.service.places import Places
@@ -29,7 +38,7 @@ LONGEST_PAUSE_SECONDS = 60.0
 
 
 class Worker:
-    """One conversion at a time. Everything but `convert` is for whoever owns it."""
+    """One conversion at a time. Everything but `make` is for whoever owns it."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._settings = settings
@@ -62,8 +71,8 @@ class Worker:
                 self._child.kill()
                 await self._child.exit_code()
 
-    async def convert(self, invocation: Invocation, places: Places) -> Completed:
-        """Convert, and write the result to its place.
+    async def make(self, asked: Asked, places: Places) -> Done:
+        """Convert or generate, and write the result to its place.
 
         StereoSpotError for what the child answers, CRASHED when it died. When this is
         cancelled, so is the conversion.
@@ -73,12 +82,12 @@ class Worker:
             prefix="stereospot-", ignore_cleanup_errors=True
         ) as folder:
             try:
-                answer = await self._ask(Task(invocation, places, Path(folder)))
+                answer = await self._ask(Task(asked, places, Path(folder)))
             except asyncio.CancelledError:
-                self._metrics.failed(invocation.engine, ErrorCode.STOPPING)
+                self._metrics.failed(asked, ErrorCode.STOPPING)
                 raise
         if isinstance(answer.result, Failed):
-            self._metrics.failed(invocation.engine, answer.result.code)
+            self._metrics.failed(asked, answer.result.code)
             raise StereoSpotError(answer.result.code, answer.result.message)
         self._metrics.completed(answer.result, answer.pixels)
         self._deaths = 0
@@ -113,7 +122,7 @@ class Worker:
                 log.warning("killing a conversion that does not hear its cancellation")
                 self._child.kill()
                 await asyncio.wait({answer})
-            if isinstance(answer.result().result, Completed):
+            if not isinstance(answer.result().result, Failed):
                 return answer.result()  # it was done before it heard
             raise
         finally:

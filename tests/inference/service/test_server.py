@@ -113,15 +113,6 @@ def test_a_body_that_cannot_be_used_is_refused_in_a_sentence(
     assert "\n" not in answer.json()["message"]
 
 
-def test_films_of_text_are_not_built_yet(server):
-    times = len(server.said("refused")) + 1
-    answer = server.post({"task": "generate", "prompt": "a cat", "output_uri": "s3://"})
-
-    assert answer.status_code == 501
-    assert answer.json()["code"] == "not-built"
-    assert server.wait_for("refused", times)["path"] == "/invocations"
-
-
 def test_an_object_that_is_missing_is_named(server, root, target):
     answer = server.post(body(root / "nothing.mp4", target))
 
