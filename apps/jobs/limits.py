@@ -40,7 +40,8 @@ class Limit:
 
 
 CREATION = Limit("creation", free=60, leak=10, pause=10, longest=10)
-"""New films of one person: a folder of them at once, then one each ten seconds."""
+"""New films of one person, and retries: a folder of them at once, then one each ten
+seconds."""
 
 
 class TooManyRequestsError(StereoSpotError):

@@ -369,7 +369,7 @@ def test_a_mistake_of_ours_is_said_without_its_details(hers, job, monkeypatch, c
 
 
 def test_a_store_that_does_not_answer_is_nobodys_fault(hers, job, monkeypatch):
-    def away(job_id: object) -> None:
+    def away(job_id: object, by: object) -> None:
         raise StereoSpotError(ErrorCode.STORAGE, "The bucket did not answer.")
 
     monkeypatch.setattr("apps.pipeline.retrying.retry", away)

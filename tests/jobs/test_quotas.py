@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from threading import Event
+from types import SimpleNamespace
 
 import pytest
 from django.contrib.auth.models import User
 from django.utils.timezone import now
 
-from apps.jobs import ledger
+from apps.jobs import ledger, limits, tokens
+from apps.jobs.ledger import rows
 from apps.jobs.models import Account, Charge, Job
 from contract.errors import Blame, ErrorCode, StereoSpotError
 from tests.concurrency import at_once
@@ -183,6 +186,107 @@ def test_a_retry_that_goes_on_from_what_is_done_counts_again(alice, frames, pict
 
     assert ledger.retry(job.pk)
     assert minutes_of(alice) == 60
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_cancels_while_the_film_is_counted_does_not_pay(alice, monkeypatch):
+    job = being_cut(alice)
+    looked, cancelled = Event(), Event()
+    held = rows.held
+
+    def held_a_moment_ago(job: Job) -> SimpleNamespace:
+        answer = held(job).exists()
+        looked.set()
+        cancelled.wait(1)
+        return SimpleNamespace(exists=lambda: answer)
+
+    def cancel() -> bool:
+        looked.wait(30)
+        done = ledger.cancel(job.pk)
+        cancelled.set()
+        return done
+
+    monkeypatch.setattr(rows, "held", held_a_moment_ago)
+
+    assert at_once([lambda: charged(job, 60), cancel])[1] is True
+    assert minutes_of(alice) == 0
+
+
+def failed_job(owner: User) -> Job:
+    job = being_cut(owner)
+    fail(job, ErrorCode.STORAGE)
+    return job
+
+
+def retried(job: Job) -> bool:
+    try:
+        return ledger.retry(job.pk, within_quota=True) is not None
+    except StereoSpotError:
+        return False
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_retried_at_once_no_more_go_on_than_may_be_in_work(alice):
+    jobs = [failed_job(alice) for _ in range(6)]
+    create(alice)
+
+    assert sum(at_once([lambda job=job: retried(job) for job in jobs])) == 1
+    assert ledger.quota_of(alice).films == 2
+
+
+@pytest.mark.django_db
+def test_an_operator_retries_whatever_its_owner_has_in_work(alice):
+    job = failed_job(alice)
+    create(alice), create(alice)
+
+    with pytest.raises(StereoSpotError, match="2 films in work"):
+        ledger.retry(job.pk, within_quota=True)
+    assert ledger.retry(job.pk)
+
+
+@pytest.mark.django_db
+def test_a_retry_of_what_was_given_back_looks_at_the_minutes_left(
+    alice, frames, picture
+):
+    job = being_cut(alice)
+    assert charged(job, 60)
+    ledger.record_plan(job, {}, picture, "mp4", 2)
+    cut(job, frames)
+    error = StereoSpotError(ErrorCode.DISK_FULL, "The disk is full.")
+    ledger.fail_segment(ledger.claim_segment(job.pk, 0), error)
+    assert charged(being_cut(alice), 50)
+
+    with pytest.raises(StereoSpotError, match=r"has 60 min, .* 50 min are left"):
+        ledger.retry(job.pk, within_quota=True)
+
+    assert minutes_of(alice) == 50
+    job.refresh_from_db()
+    assert job.status == Job.Status.FAILED
+
+
+@pytest.mark.django_db
+def test_a_retry_counts_as_a_new_film_but_not_for_staff(
+    client, admin_user, alice, monkeypatch, settings
+):
+    settings.QUOTA_FILMS_AT_ONCE = None
+    monkeypatch.setattr("apps.pipeline.messages.send_retry", lambda job: None)
+    once = limits.Limit("creation", free=1, leak=1000, pause=1000, longest=1000)
+    monkeypatch.setattr(limits, "CREATION", once)
+    first, second = failed_job(alice), failed_job(alice)
+
+    def page(user: User, job: Job) -> str:
+        client.force_login(user)
+        return client.post(f"{job.get_absolute_url()}retry/", follow=True).text
+
+    assert "The job goes on" in page(alice, first)
+    assert "too often" in page(alice, second)
+    token = tokens.make(alice, "mine", None)[1]
+    api = f"/api/v1/jobs/{second.pk}/retry"
+    assert (
+        client.post(api, headers={"Authorization": f"Bearer {token}"}).status_code
+        == 429
+    )
+    assert "The job goes on" in page(admin_user, second)
 
 
 @pytest.mark.django_db

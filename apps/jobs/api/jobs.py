@@ -148,11 +148,14 @@ def cancel_job(request: TokenRequest, job_id: UUID) -> JobDetail:
     return _shown(request, job)
 
 
-@router.post("/{uuid:job_id}/retry", response=answers(200, JobDetail, 404, 409, 503))
+@router.post(
+    "/{uuid:job_id}/retry",
+    response=answers(200, JobDetail, 403, 404, 409, 429, 503),
+)
 def retry_job(request: TokenRequest, job_id: UUID) -> JobDetail:
-    """Go on with a failed job from what is done."""
+    """Go on with a failed job from what is done. Quotas hold as for a new one."""
     job = asked_job(request, job_id)
-    again = retrying.retry(job.pk)
+    again = retrying.retry(job.pk, by=request.auth)
     if again is None:
         raise wrong_state("There is nothing to retry: the job has not failed.")
     after_commit(messages.send_retry, again)

@@ -20,5 +20,6 @@ def give_back(job_id: UUID, *, is_theirs: bool) -> None:
 
 
 def take_again(job_id: UUID) -> None:
-    """Conversion goes on with a film that was given back."""
-    Charge.objects.filter(job_id=job_id).update(returned_at=None)
+    """Conversion goes on with a film that was given back: it counts from now on."""
+    returned = Charge.objects.filter(job_id=job_id, returned_at__isnull=False)
+    returned.update(returned_at=None, at=now())

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils.timezone import now
 
-from apps.jobs.ledger import charges, rows
+from apps.jobs.ledger import charges, quotas, rows
 from apps.jobs.models import ACTIVE, STATUSES, Job, Segment
 
 
@@ -73,13 +73,18 @@ def retry(
     lost: Collection[int] = (),
     uncut: bool = False,
     unfetched: bool = False,
+    within_quota: bool = False,
 ) -> Job | None:
     """Go on with a failed job from what is done; the job, for who should send for it.
 
     `lost` are segments whose stereo segment is gone though they were done; `uncut` says
     that segment objects are gone, so that everything begins with cutting; `unfetched`
-    that the source is not there and can be fetched.
+    that the source is not there and can be fetched. `within_quota`: raise
+    `StereoSpotError` where its owner may have no more, as operators may.
     """
+    asked = Job.objects.select_related("owner").filter(pk=job_id, status="failed")
+    if within_quota and (failed := asked.first()):
+        quotas.admit_again(failed)
     job = rows.lock_job(job_id)
     if job is None or job.status != Job.Status.FAILED:
         return None

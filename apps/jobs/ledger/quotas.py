@@ -79,6 +79,8 @@ def charge(job: Job, seconds: float) -> bool:
     owner has fewer minutes left.
     """
     quota = _locked(job.owner)
+    # Or who cancels it now would find nothing to give back.
+    rows.lock_job(job.pk)
     if not rows.held(job).exists():
         return False
     counted = Charge.objects.filter(job_id=job.pk, returned_at=None).first()
@@ -93,6 +95,24 @@ def charge(job: Job, seconds: float) -> bool:
     facts = {"owner_id": job.owner_id, "seconds": seconds, "returned_at": None}
     Charge.objects.update_or_create(job_id=job.pk, defaults={**facts, "at": now()})
     return True
+
+
+def admit_again(job: Job) -> None:
+    """Whether its owner may have a failed film go on; raises `StereoSpotError`.
+
+    In the caller's transaction, before the job's row is locked. Cutting asks for itself
+    how long the film is.
+    """
+    quota = _locked(job.owner)
+    if quota.films_at_once is not None and quota.films >= quota.films_at_once:
+        raise _too_many(quota)
+    charge = Charge.objects.filter(job_id=job.pk).first()
+    if quota.seconds_left is None or (charge and charge.returned_at is None):
+        return
+    if quota.seconds_left == 0:
+        raise _used_up(quota)
+    if charge and charge.seconds > quota.seconds_left:
+        raise _too_long(quota, charge.seconds, charge.seconds)
 
 
 def _locked(user: User) -> Quota:

@@ -89,7 +89,7 @@ def delete(request: AuthenticatedRequest, job_id: UUID) -> HttpResponse:
 def retry(request: AuthenticatedRequest, job_id: UUID) -> HttpResponse:
     job = visible_job(request.user, job_id)
     try:
-        again = retrying.retry(job.pk)
+        again = retrying.retry(job.pk, by=request.user)
     except StereoSpotError as error:
         notices.error(request, error.message)
         return SeeOther(job.get_absolute_url())
