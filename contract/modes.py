@@ -92,8 +92,8 @@ _LICENCES = {
     Engine.PREVIEW: WeightsLicence(name="", commerce=True),
     Engine.FAST: WeightsLicence(name="Apache-2.0", commerce=True),
     Engine.STEREOCRAFTER: WeightsLicence(
-        name="Tencent's for StereoCrafter and DepthCrafter, "
-        "Stability AI's for Stable Video Diffusion",
+        name="Tencent’s for StereoCrafter and DepthCrafter, "
+        "Stability AI’s for Stable Video Diffusion",
         commerce=False,
     ),
 }

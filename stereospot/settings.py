@@ -119,6 +119,7 @@ LOGS_URL = env.logs_url
 COST_URL = env.cost_url
 USE_TZ = True
 TIME_ZONE = "UTC"
+FORMAT_MODULE_PATH = "stereospot.formats"
 LANGUAGE_CODE = "en-gb"
 LOGGING = logging_config(
     env.log_level,

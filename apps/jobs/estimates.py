@@ -57,8 +57,9 @@ def remaining(job: Job, segments: Sequence[Segment]) -> Range | None:
     own = [s.seconds / s.frame_count for s in segments if s.seconds is not None]
     if len(own) >= LEAST_OF_OWN:
         return _spread(own).times(frames / running)
-    pace = _pace(job.engine, _megapixels(job.picture), reference=job.reference)
-    return pace and pace.times(frames * _megapixels(job.picture) / running)
+    size = megapixels(Picture.model_validate(job.picture))
+    pace = _pace(job.engine, size, reference=job.reference)
+    return pace and pace.times(frames * size / running)
 
 
 def before(
@@ -66,9 +67,14 @@ def before(
 ) -> Range | None:
     """To convert so many frames with so many workers, none of whom does something else;
     None before the engine has been used here."""
-    megapixels = picture.eye_width * picture.eye_height / 1e6
-    pace = _pace(engine, megapixels, reference=reference)
-    return pace and pace.times(frames * megapixels / max(1, workers))
+    size = megapixels(picture)
+    pace = _pace(engine, size, reference=reference)
+    return pace and pace.times(frames * size / max(1, workers))
+
+
+def megapixels(picture: Picture) -> float:
+    """Of one eye."""
+    return picture.eye_width * picture.eye_height / 1e6
 
 
 def gpu_seconds(job: Job) -> float:
@@ -82,7 +88,7 @@ def cost(job: Job) -> float | None:
     return None if price is None else gpu_seconds(job) / 3600 * price
 
 
-def _pace(engine: str, megapixels: float, *, reference: bool) -> Range | None:
+def _pace(engine: str, wanted: float, *, reference: bool) -> Range | None:
     done = Segment.objects.filter(
         finished_at__isnull=False,
         job__engine=engine,
@@ -92,9 +98,9 @@ def _pace(engine: str, megapixels: float, *, reference: bool) -> Range | None:
     columns = ("seconds", "frame_count", "job__picture")
     paces, alike = [], []
     for seconds, frames, picture in done.values_list(*columns)[:LATELY]:
-        size = _megapixels(picture)
+        size = megapixels(Picture.model_validate(picture))
         paces.append((seconds or 0.0) / (frames * size))
-        if 1 / ALIKE <= size / megapixels <= ALIKE:
+        if 1 / ALIKE <= size / wanted <= ALIKE:
             alike.append(paces[-1])
     chosen = alike if len(alike) >= LEAST_OF_OTHERS else paces
     return _spread(chosen) if len(chosen) >= LEAST_OF_OTHERS else None
@@ -106,8 +112,3 @@ def _spread(found: Sequence[float]) -> Range:
     middle = statistics.median(found)
     off = statistics.median(abs(pace - middle) for pace in found)
     return Range(middle - off, middle + off)
-
-
-def _megapixels(picture: dict[str, int]) -> float:
-    eye = Picture.model_validate(picture)
-    return eye.eye_width * eye.eye_height / 1e6

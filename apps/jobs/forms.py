@@ -41,7 +41,7 @@ class WishesForm(forms.Form):
 
     request_id = forms.UUIDField(widget=forms.HiddenInput)
     title = forms.CharField(
-        max_length=200, required=False, help_text="Left empty: the file's name."
+        max_length=200, required=False, help_text="Left empty: the file’s name."
     )
     mode = forms.ChoiceField(
         choices=MODE_CHOICES,
@@ -67,8 +67,8 @@ class WishesForm(forms.Form):
         max_value=10,
         initial=2.0,
         widget=forms.NumberInput(attrs={"step": "0.1"}),
-        help_text="How far apart the two eyes' pictures may be, "
-        "in percent of the picture's width.",
+        help_text="How far apart the two eyes’ pictures may be, "
+        "in percent of the picture’s width.",
     )
     convergence = forms.FloatField(
         label="Screen plane",
@@ -103,7 +103,7 @@ class NewJobForm(WishesForm):
         max_length=255,
         required=False,
         help_text="If you have one: a video with a grey picture for each frame of the "
-        "film, the brighter the nearer. It takes the place of the engine's own estimate.",
+        "film, the brighter the nearer. It takes the place of the engine’s own estimate.",
     )
     depth_size = forms.IntegerField(required=False)
     depth_modified = forms.IntegerField(

@@ -220,10 +220,10 @@ def is_readable(path: Path) -> bool:
 
 def _missing(key: str) -> StereoSpotError:
     if SourceKey.parse(key):
-        message = "The film's file is gone from the store; upload it again."
+        message = "The film’s file is gone from the store; upload it again."
         return StereoSpotError(ErrorCode.SOURCE_MISSING, message)
     if DepthKey.parse(key):
-        message = "The depth video's file is gone from the store; upload it again."
+        message = "The depth video’s file is gone from the store; upload it again."
         return StereoSpotError(ErrorCode.SOURCE_MISSING, message)
     message = "A part of the work is gone from the store; Retry makes it again."
     return StereoSpotError(ErrorCode.OBJECT_MISSING, message)

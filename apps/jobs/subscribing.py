@@ -87,9 +87,9 @@ def _check_keys(keys: dict[str, str]) -> None:
         ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
         is_secret = len(urlsafe_base64_decode(keys["auth"])) == 16
     except (KeyError, ValueError) as error:
-        raise _refused("The browser's keys make no sense.") from error
+        raise _refused("The browser’s keys make no sense.") from error
     if not is_secret:
-        raise _refused("The browser's keys make no sense.")
+        raise _refused("The browser’s keys make no sense.")
 
 
 def _checked(address: str) -> str:

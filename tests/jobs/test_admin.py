@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.db.models import ProtectedError
@@ -241,3 +243,10 @@ def test_a_job_costs_the_same_for_many_segments(
 
     with django_assert_max_num_queries(9):
         client.get(reverse("admin:jobs_job_change", args=[job.pk]))
+
+
+def test_times_are_said_to_be_utc_and_have_24_hours(client, dora, job):
+    Job.objects.update(created_at=datetime(2026, 3, 1, 21, 5, tzinfo=UTC))
+    client.force_login(dora)
+
+    assert "1 Mar 2026 21:05 UTC" in client.get(LIST).text

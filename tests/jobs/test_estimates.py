@@ -161,6 +161,24 @@ def test_a_range_in_words(low, high, words):
     assert between(Range(low, high)) == words
 
 
+@pytest.mark.parametrize("has_card", [False, True])
+def test_an_engine_s_card_says_what_was_measured_or_that_nothing_was(
+    client, alice, monkeypatch, settings, has_card
+):
+    # Of HD frames a minute has 1440: one segment of ten frames in 5 s, so 12 min.
+    film(alice, Picture(eye_width=1920, eye_height=1080), [4, 5, 5, 5, 500])
+    settings.CONVERTS_HERE = True
+    monkeypatch.setattr("apps.jobs.templatetags.previews.has_card", lambda: has_card)
+    client.force_login(alice)
+
+    page = client.get("/jobs/new/").text
+
+    assert "takes one worker about 12 min, measured here lately." in page
+    assert page.count("measured here lately") == 1
+    assert page.count("by our estimate") == 2
+    assert ("no graphics card" in page) is not has_card
+
+
 def test_a_film_costs_what_its_segments_took(alice, settings):
     job = film(alice, SMALL, [1800, 1800])
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from uuid import uuid4
 
 import pytest
@@ -152,3 +154,12 @@ def test_a_key_is_good_for_one_link(alice):
     create(program, {"link": URL}, key="rain")
 
     assert create(program, {"link": f"{URL}2"}, key="rain").status_code == 422
+
+
+@pytest.mark.parametrize("path", ["/jobs/new/", PAGE])
+def test_its_words_have_typographic_apostrophes(hers, path):
+    shown = hers.get(path).text.split("<main")[1]
+    words = html.unescape(re.sub(r"<[^>]*>", "", shown))
+
+    assert "’" in words
+    assert "'" not in words

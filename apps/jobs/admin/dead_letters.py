@@ -40,7 +40,7 @@ class DeadLetterAdmin(ReadOnly, admin.ModelAdmin[DeadLetter]):
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     search_fields = ("=job__id", "=message_id", "=task_id", "task")
-    search_help_text = "Id of the job, the message or the task; or the task's name"
+    search_help_text = "Id of the job, the message or the task; or the task’s name"
     fields = readonly_fields = (
         "queue",
         "task",

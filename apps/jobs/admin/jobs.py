@@ -84,7 +84,7 @@ class JobAdmin(ReadOnly, admin.ModelAdmin[Job]):
     show_facets = admin.ShowFacets.NEVER
     sortable_by = ("created_at",)
     search_fields = ("title",)
-    search_help_text = "Id, part of a title, or an owner's name"
+    search_help_text = "Id, part of a title, or an owner’s name"
     fields = readonly_fields = (
         "id",
         "owner",

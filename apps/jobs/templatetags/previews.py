@@ -6,10 +6,15 @@ from django import template
 from django.conf import settings
 from django.templatetags.static import static
 
-from apps.jobs.speeds import speeds
+from apps.jobs import estimates
 from apps.pipeline import previews
+from contract.frames import Picture
 from contract.modes import Engine
 from stereospot.machine import has_card
+
+HD = Picture(eye_width=1920, eye_height=1080)
+MINUTE = 24 * 60
+"""Frames."""
 
 register = template.Library()
 
@@ -31,10 +36,11 @@ def engine_facts() -> dict[str, dict[str, object]]:
     lacks_card = settings.CONVERTS_HERE and not has_card()
     return {
         engine.value: {
-            "speed": speed,
+            "measured": estimates.before(engine, HD, MINUTE, workers=1),
+            "ours": engine.seconds_per_megapixel * estimates.megapixels(HD) * MINUTE,
             "lacks_card": lacks_card and engine is Engine.STEREOCRAFTER,
         }
-        for engine, speed in speeds().items()
+        for engine in Engine
     }
 
 

@@ -53,7 +53,7 @@ def show(request: HttpRequest, page: str = "") -> HttpResponse:
     if not settings.FLOWER_URL or not getattr(request.user, "is_staff", False):
         raise Http404
     if request.method not in SAFE and not _is_from_here(request):
-        return HttpResponse("Only Flower's own pages may do that.", status=403)
+        return HttpResponse("Only Flower’s own pages may do that.", status=403)
     try:
         answer = _client().request(
             str(request.method),

@@ -12,7 +12,7 @@ from contract.errors import ErrorCode, StereoSpotError
 from contract.origins import LONGEST_URL, Link
 
 ANY_HOST = "*"
-NO_ADDRESS = "That is no address: copy it from the browser's address bar."
+NO_ADDRESS = "That is no address: copy it from the browser’s address bar."
 
 
 def link_to(url: str, *, is_titled: bool = False) -> Link:
