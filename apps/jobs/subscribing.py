@@ -9,9 +9,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
-from django.utils.http import urlsafe_base64_decode
+from django.utils.http import urlsafe_base64_decode, urlsafe_base64_encode
 from pydantic import HttpUrl, TypeAdapter, ValidationError
 
+from apps.jobs import ledger
 from apps.jobs.models import Subscription
 from apps.pipeline.channels.public import is_allowed
 from contract.errors import ErrorCode, StereoSpotError
@@ -56,16 +57,17 @@ def add_push(owner: User, endpoint: str, keys: dict[str, str], name: str) -> Non
     """Tell the owner's browser when a job is completed or failed; raises
     `StereoSpotError`."""
     url = _checked(endpoint)
-    _check_keys(keys)
+    if "\0" in name:
+        raise _refused("The browser’s name makes no sense.")
+    details = {**_checked_keys(keys), "name": name[:80]}
     channel = Subscription.Channel.PUSH
     # The browser is told of one person's jobs: theirs who has signed in last.
-    Subscription.objects.filter(channel=channel, target=url).exclude(
-        owner=owner
-    ).delete()
+    others = Subscription.objects.filter(channel=channel, target=url)
+    for other in others.exclude(owner=owner):
+        ledger.unsubscribe(other.pk)
     known = push_of(owner)
     if known.exclude(target=url).count() >= MOST_BROWSERS:
         raise _refused(f"{MOST_BROWSERS} browsers are the most: remove one first.")
-    facts = {"p256dh": keys["p256dh"], "auth": keys["auth"], "name": name[:80]}
     kinds = [NoticeKind.COMPLETED, NoticeKind.FAILED]
     Subscription.objects.update_or_create(
         owner=owner,
@@ -73,23 +75,30 @@ def add_push(owner: User, endpoint: str, keys: dict[str, str], name: str) -> Non
         target=url,
         defaults={
             "kinds": kinds,
-            "details": facts,
+            "details": details,
             "failing_since": None,
             "stopped_at": None,
         },
     )
 
 
-def _check_keys(keys: dict[str, str]) -> None:
-    """What `channels.push` encrypts with; it could not tell the person what is wrong."""
+def _checked_keys(keys: dict[str, str]) -> dict[str, str]:
+    """What `channels.push` encrypts with; it could not tell the person what is wrong.
+
+    Spelt by us: what decodes may hold anything between its letters.
+    """
     try:
         point = urlsafe_base64_decode(keys["p256dh"])
         ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
-        is_secret = len(urlsafe_base64_decode(keys["auth"])) == 16
+        secret = urlsafe_base64_decode(keys["auth"])
     except (KeyError, ValueError) as error:
         raise _refused("The browser’s keys make no sense.") from error
-    if not is_secret:
+    if len(secret) != 16:
         raise _refused("The browser’s keys make no sense.")
+    return {
+        "p256dh": urlsafe_base64_encode(point),
+        "auth": urlsafe_base64_encode(secret),
+    }
 
 
 def _checked(address: str) -> str:

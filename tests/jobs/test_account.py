@@ -3,15 +3,20 @@ from __future__ import annotations
 import base64
 import json
 import os
+import time
+from threading import Event
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.contrib.auth import authenticate
+from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 
-from apps.jobs.models import Charge, Subscription
+from apps.jobs import ledger
+from apps.jobs.models import Charge, Notice, Subscription
+from tests.concurrency import at_once
 
 PASSWORD = "a fine horse"
 NEW = "quite another horse"
@@ -171,6 +176,53 @@ def test_a_browser_is_told_of_who_signed_in_last(client, person, charlie):
     tell_browser(client)
 
     assert Subscription.objects.get().owner == charlie
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("who", ["stops their mail", "signs in with her browser"])
+def test_who_unsubscribes_while_a_film_ends_costs_neither(
+    client, person, charlie, job, who
+):
+    mail = who == "stops their mail"
+    Subscription.objects.create(
+        owner=person,
+        channel="mail" if mail else "push",
+        target="" if mail else ENDPOINT,
+        kinds=["job.cancelled"],
+    )
+    client.force_login(person if mail else charlie)
+    is_told = Event()
+
+    def end() -> bool:
+        with transaction.atomic():
+            ended = ledger.cancel(job.pk)
+            is_told.set()
+            time.sleep(0.5)
+        return ended
+
+    def unsubscribe() -> int:
+        is_told.wait(30)
+        if mail:
+            return client.post(reverse("account-mail"), {"stop": ""}).status_code
+        return tell_browser(client).status_code
+
+    assert at_once([end, unsubscribe]) == [True, 303 if mail else 201]
+    assert not Subscription.objects.filter(owner=person).exists()
+    assert not Notice.objects.exists()
+
+
+def test_a_browser_with_a_null_in_its_name_is_refused(client, person):
+    assert tell_browser(client, name="Fire\0fox").status_code == 422
+    assert not Subscription.objects.exists()
+
+
+def test_keys_are_kept_as_we_spell_them(client, person):
+    hers = keys()
+
+    noisy = {name: f"{key[:4]}\0\0\0\0{key[4:]}" for name, key in hers.items()}
+    assert tell_browser(client, keys=noisy).status_code == 201
+
+    assert Subscription.objects.get().details == {**hers, "name": "Firefox"}
 
 
 @pytest.mark.parametrize(

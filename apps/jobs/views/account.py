@@ -113,7 +113,8 @@ def sign_out_elsewhere(request: AuthenticatedRequest) -> HttpResponse:
 def tell_by_mail(request: AuthenticatedRequest) -> HttpResponse:
     user, channel = request.user, Subscription.Channel.MAIL
     if "stop" in request.POST:
-        Subscription.objects.filter(owner=user, channel=channel).delete()
+        for mail in Subscription.objects.filter(owner=user, channel=channel):
+            ledger.unsubscribe(mail.pk)
         notices.success(request, "You get no more mail.")
     elif settings.EMAIL_HOST and user.email:
         facts = {"kinds": ENDS, "failing_since": None, "stopped_at": None}
