@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
+from django.http import HttpRequest
 from django.test import Client
 
 from apps.jobs import limits
 from apps.jobs.views import previews as view
 from apps.pipeline import previews
+from apps.pipeline.previews.desk import MOST_ASKING
 from contract.modes import StereoMode
 from tests.media import sources
 
@@ -62,6 +66,21 @@ def test_a_frame_is_sent_once_and_then_named(client, alice, desk):
     assert [question.settings.convergence for question in desk.asked] == [0.4, 0.9]
     assert desk.asked[0].mode is StereoMode.HALF_SBS
     assert desk.asked[1].pixels is None
+
+
+def test_who_is_slow_to_send_a_frame_takes_no_seat(client, alice, desk, monkeypatch):
+    client.force_login(alice)
+    read = HttpRequest.read
+
+    def others_ask(request: HttpRequest, *size: int) -> bytes:
+        with ExitStack() as seats:
+            for _ in range(MOST_ASKING):
+                seats.enter_context(desk.seat())
+        return read(request, *size)
+
+    monkeypatch.setattr(HttpRequest, "read", others_ask)
+
+    assert post(client, RGB, **SIZE).status_code == 200
 
 
 def test_a_frame_that_is_forgotten_is_asked_for_again(client, alice, desk):

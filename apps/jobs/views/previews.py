@@ -67,8 +67,12 @@ def preview(request: HttpRequest) -> HttpResponse:
         message = "A preview takes the first 16 MB of a film and no more."
         return _told(message, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     try:
+        asked = Asked.model_validate(request.GET.dict())
+        limits.count(MOVES if asked.frame else FRAMES, request.user.pk)
+        # Before a seat is taken: who sends slowly keeps nobody waiting.
+        body = b"" if asked.frame else request.read(MOST_BYTES)
         with previews.desk.seat():
-            return _shown(request, Asked.model_validate(request.GET.dict()))
+            return _shown(request.user.pk, asked, body)
     except ValidationError:
         return _told("The preview was asked for wrongly.", HTTPStatus.BAD_REQUEST)
     except (limits.TooManyRequestsError, previews.BusyError):
@@ -81,14 +85,10 @@ def preview(request: HttpRequest) -> HttpResponse:
         return _told(error.message, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
-def _shown(request: HttpRequest, asked: Asked) -> HttpResponse:
-    person = request.user.pk
+def _shown(person: object, asked: Asked, body: bytes) -> HttpResponse:
     name, pixels = asked.frame, None
     if not name:
-        limits.count(FRAMES, person)
-        name, pixels = _received(request, asked)
-    else:
-        limits.count(MOVES, person)
+        name, pixels = _received(asked, body)
     picture = previews.desk.picture(asked.question(person, name, pixels))
     if picture is None:
         return HttpResponse(status=HTTPStatus.NO_CONTENT)
@@ -98,8 +98,7 @@ def _shown(request: HttpRequest, asked: Asked) -> HttpResponse:
     return answer
 
 
-def _received(request: HttpRequest, asked: Asked) -> tuple[str, Pixels]:
-    body = request.read(MOST_BYTES)
+def _received(asked: Asked, body: bytes) -> tuple[str, Pixels]:
     pixels = (
         Pixels(asked.width, asked.height, body)
         if asked.width or asked.height
