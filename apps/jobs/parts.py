@@ -19,12 +19,16 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from django.db.models import QuerySet
 
-from apps.jobs.models import Upload
+from apps.jobs.models import Job, Upload
 from apps.jobs.storage import Bucket, Disk, disk_full
 from contract.errors import ErrorCode, StereoSpotError
 
 READ_BYTES = 1024**2
+RESERVE = 1_000_000_000
+"""Bytes of a disk that no film from outside may take: on one machine the ledger lies on the
+same one, and what is made of the films that are here."""
 URL_SECONDS = 3600
 """How long a signed address takes a part."""
 
@@ -37,7 +41,8 @@ class DiskParts:
 
     def begin(self, key: str, size: int) -> str:
         data = self._store.place(key).with_name(_data(key))
-        if shutil.disk_usage(data.parent).free < size:
+        others = sum(self._to_come(upload) for upload in _begun() if upload.key != key)
+        if self._free(key) < size + others:
             raise disk_full()
         with data.open("ab"):
             data.chmod(0o600)
@@ -46,6 +51,8 @@ class DiskParts:
     def write(self, upload: Upload, number: int, read: Callable[[int], bytes]) -> None:
         """Take part `number` from `read`; raises `StereoSpotError`."""
         length, done = upload.length_of(number), 0
+        if self._free(upload.key) < length:
+            raise disk_full()
         offset = (number - 1) * upload.part_bytes
         with self._opened(upload.key, fcntl.LOCK_SH) as file:
             while done < length:
@@ -98,6 +105,18 @@ class DiskParts:
             raise over() from error
         finally:
             os.close(file)
+
+    def _free(self, key: str) -> int:
+        """Bytes of the disk that films may still take."""
+        return shutil.disk_usage(self._store.place(key).parent).free - RESERVE
+
+    def _to_come(self, upload: Upload) -> int:
+        """Bytes that the upload will still take of the disk."""
+        try:
+            taken = self._path(_data(upload.key), upload.key).stat().st_blocks * 512
+        except FileNotFoundError:
+            taken = 0
+        return max(0, upload.size - taken)
 
     def _note(self, key: str, number: int) -> None:
         with self._path(_noted(key), key).open("a") as noted:
@@ -196,6 +215,13 @@ def _client_with(region: str, endpoint: str | None, s3: Any) -> Any:
 
 def parts_of(store: Disk | Bucket) -> DiskParts | BucketParts:
     return BucketParts(store) if isinstance(store, Bucket) else DiskParts(store)
+
+
+def _begun() -> QuerySet[Upload]:
+    """Those that are announced and not whole. Rows come before files, so of two films that
+    begin at once at least one sees the other."""
+    begun = Upload.objects.filter(arrived_at=None, job__status=Job.Status.CREATED)
+    return begun.select_related("job")
 
 
 def over() -> StereoSpotError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ from apps.jobs.models import Job, Upload
 from apps.jobs.uploads import File
 from apps.jobs.views import parts
 from contract.errors import StereoSpotError
+from tests.concurrency import at_once
 
 FILM = b"a film of 22 bytes    "
 
@@ -104,7 +106,7 @@ def test_an_address_needs_no_cookie_and_serves_one_part_only(client, alice, uplo
 
     assert put(Client(), url, FILM[:10]).status_code == 400  # it is not the first's
     assert put(Client(), url, FILM[20:]).status_code == 200
-    assert put(Client(), f"{url[:-2]}x/", FILM[20:]).status_code == 403
+    assert put(Client(), f"{url}x", FILM[20:]).status_code == 403
     assert uploads.missing_parts(upload) == [1, 2]
 
 
@@ -198,3 +200,56 @@ def test_a_disk_without_room_for_the_film_refuses_at_once(
         uploads.begin(Job(owner=alice, mode="sbs"), film=File("Rain.mp4", 22))
 
     assert [job.status for job in Job.objects.all()] == ["deleted"]
+
+
+def test_films_that_are_on_their_way_have_their_room_already(
+    alice, monkeypatch, own_store
+):
+    """Each would fit by itself; together they would take the ledger's last room."""
+    monkeypatch.setattr(
+        "apps.jobs.parts.shutil.disk_usage", lambda _: SimpleNamespace(free=130)
+    )
+    monkeypatch.setattr("apps.jobs.parts.RESERVE", 50)
+    monkeypatch.setattr("apps.jobs.uploads.messages.send_tidy", lambda _: None)
+
+    def begun() -> bool:
+        try:
+            uploads.begin(Job(owner=alice, mode="sbs"), film=File("Rain.mp4", 40))
+        except StereoSpotError:
+            return False
+        return True
+
+    assert [begun() for _ in range(3)] == [True, True, False]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_films_that_begin_at_once_no_more_than_fit_do(alice, monkeypatch, own_store):
+    monkeypatch.setattr(
+        "apps.jobs.parts.shutil.disk_usage", lambda _: SimpleNamespace(free=130)
+    )
+    monkeypatch.setattr("apps.jobs.parts.RESERVE", 50)
+    monkeypatch.setattr("apps.jobs.uploads.messages.send_tidy", lambda _: None)
+
+    def begin() -> None:
+        with contextlib.suppress(StereoSpotError):
+            uploads.begin(Job(owner=alice, mode="sbs"), film=File("Rain.mp4", 40))
+
+    at_once([begin] * 8)
+
+    assert Job.objects.filter(status="created").count() <= 2
+
+
+def test_no_part_is_taken_once_the_reserve_is_touched(
+    client, alice, upload, monkeypatch
+):
+    client.force_login(alice)
+    url = address(client, upload, 1)
+    free = SimpleNamespace(free=60)
+    monkeypatch.setattr("apps.jobs.parts.shutil.disk_usage", lambda _: free)
+    monkeypatch.setattr("apps.jobs.parts.RESERVE", 55)
+
+    answer = put(client, url, FILM[:10])
+    assert (answer.status_code, answer.json()["code"]) == (507, "disk-full")
+
+    free.free = 65
+    assert put(client, url, FILM[:10]).status_code == 200
