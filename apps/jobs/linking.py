@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from django.db import IntegrityError, transaction
-
 from apps.jobs import ledger
 from apps.jobs.models import Job
 from apps.jobs.names import title_of
+from apps.jobs.once import once
 from apps.jobs.sending import after_commit
 from apps.pipeline import messages
 from apps.pipeline.fetching import allowed
@@ -29,22 +28,20 @@ def begin(job: Job, url: str) -> Job:
 def begin_from(job: Job, origin: Link | Dropped) -> Job:
     """Save a new job and have its film fetched from where nobody need be asked.
 
-    With a `request_id`, the same owner's job of the same request, should there be one.
-    Raises `StereoSpotError`: a quota is used up.
+    The same request again gives the job of the first time (`once`). Raises
+    `StereoSpotError`: a quota is used up.
     """
     job.origin = origin.model_dump(mode="json")
-    try:
-        with transaction.atomic():
-            ledger.create(job)
-            ledger.fetch(job.pk)
-    except IntegrityError:
-        same = Job.objects.filter(owner=job.owner_id, request_id=job.request_id)
-        if job.request_id and (known := same.first()):
-            return known
-        raise
-    job.refresh_from_db()
-    after_commit(messages.send_stage, job)
-    return job
+
+    def save() -> None:
+        ledger.create(job)
+        ledger.fetch(job.pk)
+
+    made = once(job, save, is_counted=isinstance(origin, Link))
+    if made is job:
+        job.refresh_from_db()
+        after_commit(messages.send_stage, job)
+    return made
 
 
 def _title_of(link: Link) -> str:

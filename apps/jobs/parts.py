@@ -40,13 +40,16 @@ class DiskParts:
         self._store = store
 
     def begin(self, key: str, size: int) -> str:
+        """What the store calls it; nothing changes where it has begun."""
         data = self._store.place(key).with_name(_data(key))
+        if data.exists():
+            return data.name
         others = sum(self._to_come(upload) for upload in _begun() if upload.key != key)
         if self._free(key) < size + others:
             raise disk_full()
         with data.open("ab"):
             data.chmod(0o600)
-        return ""
+        return data.name
 
     def write(self, upload: Upload, number: int, read: Callable[[int], bytes]) -> None:
         """Take part `number` from `read`; raises `StereoSpotError`."""

@@ -26,13 +26,13 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core import signing
-from django.db import IntegrityError, transaction
 from django.urls import reverse
 from django.utils.timezone import now
 
 from apps.jobs import ledger, storage
 from apps.jobs.models import Job, Upload
 from apps.jobs.names import source_extension, title_of
+from apps.jobs.once import once
 from apps.jobs.parts import URL_SECONDS, BucketParts, DiskParts, over, parts_of
 from apps.jobs.sending import after_commit
 from apps.jobs.templatetags.words import size as said_size
@@ -61,37 +61,32 @@ def begin(
 ) -> Job:
     """Save a new job that waits for its files; `job` says owner, mode, engine and the like.
 
-    Its title and the extensions come from the files' names. The same `request_id` of the
-    same owner again gives the job of the first time. Quotas are looked at here, how often
-    one may ask (`limits.CREATION`) is the caller's to count.
+    Its title and the extensions come from the files' names. The same request again gives
+    the job of the first time (`once`), with whatever a fault or a crash left undone then.
     """
-    if request_id and (known := _requested(job.owner_id, request_id)):
-        return known
-    brought = {Upload.Kind.FILM: film} | ({Upload.Kind.DEPTH: depth} if depth else {})
-    for file in brought.values():
+    files = {Upload.Kind.FILM: film} | ({Upload.Kind.DEPTH: depth} if depth else {})
+    for file in files.values():
         _refuse(file)
     job.request_id = request_id
     job.title = job.title or title_of(film.name)
     job.source_extension = source_extension(film.name)
     job.depth_extension = source_extension(depth.name) if depth else ""
-    try:
-        with transaction.atomic():
-            ledger.create(job)
-            Upload.objects.bulk_create(
-                _upload(job, kind, file) for kind, file in brought.items()
-            )
-    except IntegrityError:  # the same request, at the same moment
-        if request_id and (known := _requested(job.owner_id, request_id)):
-            return known
-        raise
+    brought = [_upload(job, kind, file) for kind, file in files.items()]
+
+    def save() -> None:
+        ledger.create(job)
+        Upload.objects.bulk_create(brought)
+
+    made = once(job, save, brought=brought)
     # The rows come first: what a crash leaves in the store is found by them.
     try:
-        for upload in job.uploads.all():
+        for upload in made.uploads.filter(arrived_at=None):
             _open(upload)
     except BaseException:
-        abandon(job)
+        if ledger.take_back(made.pk):
+            after_commit(messages.send_tidy, made.pk)
         raise
-    return job
+    return made
 
 
 def unfinished(job: Job, kind: str) -> Upload:
@@ -99,6 +94,7 @@ def unfinished(job: Job, kind: str) -> Upload:
     upload = job.uploads.filter(kind=kind, arrived_at=None).first()
     if upload is None or job.status != Job.Status.CREATED:
         raise over()
+    _open(upload)
     return upload
 
 
@@ -198,10 +194,6 @@ def resumable(user: User) -> list[Upload]:
     return list(begun.select_related("job").order_by("-touched_at")[:MOST_RESUMABLE])
 
 
-def _requested(owner_id: int, request_id: UUID) -> Job | None:
-    return Job.objects.filter(owner_id=owner_id, request_id=request_id).first()
-
-
 def _refuse(file: File) -> None:
     if file.size < 1:
         raise StereoSpotError(
@@ -229,12 +221,18 @@ def _upload(job: Job, kind: Upload.Kind, file: File) -> Upload:
 
 
 def _open(upload: Upload) -> None:
+    """Let the store take parts, if it does not yet; of many at once one opens it."""
+    if upload.handle or upload.job.status != Job.Status.CREATED:
+        return
     with storage.translated():
-        upload.handle = parts_of(storage.source()).begin(upload.key, upload.size)
-    upload.save(update_fields=["handle"])
+        handle = parts_of(storage.source()).begin(upload.key, upload.size)
+    Upload.objects.filter(pk=upload.pk, handle="").update(handle=handle)
+    upload.refresh_from_db(fields=["handle"])
 
 
 def _arrived(upload: Upload) -> dict[int, int]:
+    if not upload.handle:
+        return {}
     with storage.translated():
         return parts_of(storage.source()).arrived(upload)
 

@@ -7,11 +7,13 @@ import re
 from uuid import uuid4
 
 import pytest
+from django.test import Client
 
-from apps.jobs import limits
+from apps.jobs import ledger, limits
 from apps.jobs.models import Job
 from apps.pipeline import messages
 from contract.origins import Link
+from tests.concurrency import at_once
 from tests.jobs.test_api import client_of
 from tests.jobs.test_api_uploads import create
 
@@ -70,6 +72,64 @@ def test_the_same_form_twice_is_one_job(hers):
 
     assert first["Location"] == second["Location"]
     assert Job.objects.count() == 1
+
+
+def fetched() -> list[str]:
+    jobs = Job.objects.exclude(status="deleted").order_by("created_at")
+    return [job.get_origin().url for job in jobs]
+
+
+@pytest.mark.parametrize(
+    "other", [{"url": f"{URL}&other"}, {"mode": "tab"}, {"title": "Mine"}]
+)
+def test_who_goes_back_and_changes_the_form_gets_another_film(hers, other):
+    form = wish()
+    first = hers.post(PAGE, form)
+
+    second, again = hers.post(PAGE, form | other), hers.post(PAGE, form | other)
+
+    assert first["Location"] != second["Location"] == again["Location"]
+    assert hers.post(PAGE, form)["Location"] == first["Location"]
+    assert fetched() == [URL, other.get("url", URL)]
+
+
+def test_who_goes_back_after_deleting_the_film_has_it_fetched_again(hers):
+    form = wish()
+    first = hers.post(PAGE, form)
+    ledger.delete(Job.objects.get().pk)
+
+    second, again = hers.post(PAGE, form), hers.post(PAGE, form)
+
+    assert first["Location"] != second["Location"] == again["Location"]
+    assert hers.get(second["Location"]).status_code == 200
+    assert fetched() == [URL]
+
+
+def test_a_double_click_for_the_last_film_of_a_quota_is_one_film(hers, settings):
+    settings.QUOTA_FILMS_AT_ONCE = 1
+    form = wish()
+
+    first, second = hers.post(PAGE, form), hers.post(PAGE, form)
+
+    assert (first.status_code, second.status_code) == (303, 303)
+    assert first["Location"] == second["Location"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_last_film_of_a_quota_asked_for_eight_times_at_once_is_one_film(
+    alice, settings
+):
+    settings.QUOTA_FILMS_AT_ONCE = 1
+    form = wish()
+
+    def ask() -> str:
+        client = Client()
+        client.force_login(alice)
+        return client.post(PAGE, form).get("Location", "refused")
+
+    answers = at_once([ask] * 8)
+
+    assert set(answers) == {f"/jobs/{Job.objects.get().pk}/"}
 
 
 @pytest.mark.parametrize(
@@ -163,3 +223,13 @@ def test_its_words_have_typographic_apostrophes(hers, path):
 
     assert "’" in words
     assert "'" not in words
+
+
+def test_blanks_around_a_link_do_not_make_it_another(alice):
+    program = client_of(alice)
+    body = {"link": f"  {URL}\n"}
+
+    made, again = create(program, body, key="rain"), create(program, body, key="rain")
+
+    assert (made.status_code, again.status_code) == (201, 200)
+    assert made.json()["id"] == again.json()["id"]

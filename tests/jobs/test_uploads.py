@@ -17,7 +17,8 @@ from django.utils.timezone import now
 from moto import mock_aws
 
 from apps.jobs import ledger, storage, uploads
-from apps.jobs.models import Job, Upload
+from apps.jobs.models import Job, Notice, Subscription, Upload
+from apps.jobs.once import UsedError
 from apps.jobs.parts import BucketParts, parts_of
 from apps.jobs.uploads import File
 from apps.pipeline.sweep import sweep
@@ -191,6 +192,97 @@ def test_the_same_request_again_is_the_same_job(store, alice, charlie):
     assert again.job_id == first.job_id
     assert others.job_id != first.job_id
     assert len(left(store)) == 2
+
+
+@pytest.mark.parametrize(
+    "other", [{"name": "Snow.MKV"}, {"size": 7}, {"depth": File("d.mkv", 4)}]
+)
+def test_another_film_under_the_same_request_is_refused(store, alice, other):
+    begun(alice, request_id=REQUEST)
+
+    with pytest.raises(UsedError):
+        begun(alice, request_id=REQUEST, **other)
+
+    assert Job.objects.count() == 1
+
+
+def test_a_fault_of_the_store_passes_and_the_same_request_goes_on(
+    store, alice, sent, monkeypatch
+):
+    def away(*_):
+        raise StereoSpotError(ErrorCode.STORAGE, "Storage: it is away.")
+
+    Subscription.objects.create(owner=alice, kinds=["job.deleted"], target="x")
+    with monkeypatch.context() as fault:
+        fault.setattr(type(parts_of(store)), "begin", away)
+        with pytest.raises(StereoSpotError, match="away"):
+            begun(alice, request_id=REQUEST)
+
+    # Nobody was given it, so of its end nobody is told.
+    job = Job.objects.get()
+    assert (job.status, Notice.objects.count()) == (Job.Status.DELETED, 0)
+    assert job.tidy_at is not None  # the store may have taken what it said it had not
+    upload = begun(alice, request_id=REQUEST, size=3)
+    send(upload, 1, b"abc")
+    assert uploads.complete(upload)
+
+
+def test_a_fault_at_the_second_file_is_mended_by_the_same_request(
+    store, alice, sent, monkeypatch
+):
+    kind = type(parts_of(store))
+    begin, asked = kind.begin, []
+
+    def away(parts, key, size):
+        asked.append(key)
+        if len(asked) == 2:
+            raise StereoSpotError(ErrorCode.STORAGE, "Storage: it is away.")
+        return begin(parts, key, size)
+
+    monkeypatch.setattr(kind, "begin", away)
+    depth = File("d.mkv", 4)
+    with pytest.raises(StereoSpotError, match="away"):
+        begun(alice, request_id=REQUEST, size=3, depth=depth)
+
+    film = begun(alice, request_id=REQUEST, size=3, depth=depth)
+
+    send(film, 1, b"img")
+    assert not uploads.complete(film)
+    second = film.job.uploads.get(kind="depth")
+    send(second, 1, b"grey")
+    assert uploads.complete(second)
+    assert len(asked) == 3  # what was open is left as it is
+
+
+@pytest.mark.parametrize("how", ["the same request", "a resume"])
+def test_who_died_before_the_store_took_parts_is_followed_by_who_asks_next(
+    store, alice, sent, monkeypatch, how
+):
+    with monkeypatch.context() as death:
+        death.setattr(uploads, "_open", lambda _: None)
+        upload = begun(alice, request_id=REQUEST, size=3)
+    assert uploads.missing_parts(upload) == [1]
+
+    if how == "a resume":
+        again = uploads.unfinished(upload.job, "film")
+    else:
+        again = begun(alice, request_id=REQUEST, size=3)
+
+    assert again == upload
+    send(again, 1, b"abc")
+    assert uploads.complete(again)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_who_open_one_upload_all_send_to_the_same(store, alice, monkeypatch):
+    with monkeypatch.context() as death:
+        death.setattr(uploads, "_open", lambda _: None)
+        job = begun(alice, request_id=REQUEST).job
+
+    opened = at_once([lambda: uploads.unfinished(job, "film").handle] * 4)
+
+    assert set(opened) == {Upload.objects.get().handle}
+    assert opened[0]
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ from apps.jobs.ledger.upkeep import (
     note_tidying,
     reassemble_when_done,
 )
-from apps.jobs.ledger.uploads import delete_waiting, note_arrived
+from apps.jobs.ledger.uploads import delete_waiting, note_arrived, take_back
 
 __all__ = [
     "DELIVERY",
@@ -120,6 +120,7 @@ __all__ = [
     "sent_before",
     "settle",
     "start",
+    "take_back",
     "unattended_invocations",
     "unsettle",
     "unsubscribe",

@@ -74,18 +74,25 @@ def move(job_id: UUID, sources: Iterable[str], target: str, **fields: Any) -> bo
 
     Whoever wants to be told of the end will be.
     """
-    over = target in OVER
+    moved = move_untold(job_id, sources, target, **fields)
+    if moved and target in OVER:
+        announce(job_id, target)
+    return moved
+
+
+def move_untold(
+    job_id: UUID, sources: Iterable[str], target: str, **fields: Any
+) -> bool:
+    """As `move`, of a job that nobody has heard of."""
     moved = Job.objects.filter(pk=job_id, status__in=list(sources)).update(
         status=target,
-        finished_at=now() if over else None,
+        finished_at=now() if target in OVER else None,
         notify_at=now() + DELIVERY if target in ACTIVE else None,
         tidy_at=now() + DELIVERY if target in TIDIED else None,
         lease_expires_at=None,
         failures=0,
         **fields,
     )
-    if moved and over:
-        announce(job_id, target)
     return moved == 1
 
 

@@ -21,6 +21,19 @@ def note_arrived(upload: Upload) -> bool:
 
 
 @transaction.atomic
+def take_back(job_id: UUID) -> bool:
+    """Take a job away whose files the store has not begun to take; nobody was given it.
+
+    So nobody hears of its end, and the same request makes it anew.
+    """
+    job = rows.lock_job(job_id)
+    if job is None or job.uploads.exclude(handle="").exists():
+        return False
+    created, deleted = [Job.Status.CREATED], Job.Status.DELETED
+    return rows.move_untold(job_id, created, deleted, request_id=None)
+
+
+@transaction.atomic
 def delete_waiting(job_id: UUID) -> bool:
     """Take a job away that still waits for its files."""
     job = rows.lock_job(job_id)

@@ -27,7 +27,7 @@ class Upload(models.Model):
     part_bytes = models.BigIntegerField()
     """Of every part but the last."""
     handle = models.CharField(max_length=1024, blank=True)
-    """What the bucket calls the upload."""
+    """What the store calls the upload; empty until it takes parts."""
     touched_at = models.DateTimeField(db_default=Now())
     """When somebody last asked where to send a part."""
     arrived_at = models.DateTimeField(null=True)

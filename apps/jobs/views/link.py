@@ -6,12 +6,15 @@ from uuid import uuid4
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import User
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
-from apps.jobs import ledger, limits, linking
+from apps.jobs import ledger, linking
 from apps.jobs.forms import LinkForm
+from apps.jobs.models import Job
+from apps.jobs.once import UsedError
 from apps.jobs.views.access import AuthenticatedRequest, SeeOther
 from apps.jobs.views.upload import choices
 from apps.pipeline.fetching import allowed
@@ -28,18 +31,27 @@ def link(request: AuthenticatedRequest) -> HttpResponse:
     form = LinkForm(request.POST)
     if not form.is_valid():
         return _page(request, form, status=422)
-    job = form.job(request.user)
-    # The same form sent twice is one job.
-    job.request_id = form.cleaned_data["request_id"]
     try:
-        limits.count(limits.CREATION, request.user.pk)
-        job = linking.begin(job, form.cleaned_data["url"])
+        job = _begun(form, request.user)
     except StereoSpotError as error:
         is_about_url = error.code is ErrorCode.LINK_REFUSED
         form.add_error("url" if is_about_url else None, error.message)
         too_often = error.code is ErrorCode.TOO_MANY_REQUESTS
         return _page(request, form, status=429 if too_often else 422)
     return SeeOther(job.get_absolute_url())
+
+
+def _begun(form: LinkForm, owner: User) -> Job:
+    """The same form sent twice is one job; whoever went back and changed it, or has deleted
+    that job, means another."""
+    request_id = form.cleaned_data["request_id"]
+    while True:
+        job = form.job(owner)
+        job.request_id = request_id
+        try:
+            return linking.begin(job, form.cleaned_data["url"])
+        except UsedError as used:
+            request_id = used.another_id
 
 
 def _page(

@@ -8,7 +8,7 @@ from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
-from apps.jobs import ledger, limits, uploads
+from apps.jobs import ledger, uploads
 from apps.jobs.forms import ENGINES, MODES, NewJobForm, WishesForm, licence_of
 from apps.jobs.middleware import HEADER, policy
 from apps.jobs.views.access import AuthenticatedRequest
@@ -32,7 +32,6 @@ def _begin(request: AuthenticatedRequest) -> HttpResponse:
             for name, messages in form.errors.items()
         ]
         return JsonResponse({"errors": errors}, status=422)
-    limits.count(limits.CREATION, request.user.pk)
     job = uploads.begin(
         form.job(request.user),
         film=form.film(),

@@ -16,6 +16,7 @@ from django.contrib.auth.models import User
 from apps.jobs import ledger, linking, storage, uploads
 from apps.jobs.models import Job, Upload
 from apps.jobs.names import title_of
+from apps.jobs.once import UsedError
 from apps.pipeline import messages
 from apps.pipeline.doors import envelopes
 from apps.pipeline.doors.envelopes import Arrival
@@ -102,6 +103,10 @@ def _begin(arrival: Arrival, drop: DropKey) -> None:
     )
     try:
         linking.begin_from(job, Dropped(key=arrival.key))
+    except UsedError as error:
+        # Its job was deleted since, or folders mean something else now: it was done once.
+        log.info("film was dropped before", reason=error.message, owner=owner.pk)
+        return
     except StereoSpotError as error:
         if error.code not in (ErrorCode.TOO_MANY_FILMS, ErrorCode.MINUTES_USED_UP):
             raise
