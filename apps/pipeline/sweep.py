@@ -22,10 +22,10 @@ from django.db import InterfaceError, OperationalError, connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.timezone import now
 
-from apps.jobs import ledger, limits, storage
+from apps.jobs import ledger, limits
 from apps.jobs.models import OWN_STAGES, Job, Notice, Segment, Upload
 from apps.monitoring import tallies
-from apps.pipeline import cloudwatch, dead_letters, invocations, messages
+from apps.pipeline import arriving, cloudwatch, dead_letters, invocations, messages
 from stereospot.celery import app
 from workers.batches import publish_batch
 
@@ -221,20 +221,11 @@ def _is_lost(waiting: QuerySet[Segment]) -> Q:
 def _arrived_sources() -> int:
     """Jobs whose source is there, but whoever brought it died before it said so."""
 
-    def start(job: Job) -> bool:
-        brought = [job.source_key, *([job.depth_key] if job.depth_key else [])]
-        if any(storage.size(storage.source(), key) is None for key in brought):
-            return False
-        started = ledger.start(job.pk)
-        if started:
-            messages.send_stage(Job.objects.get(pk=job.pk))
-        return started
-
     created = Job.objects.filter(
         status=Job.Status.CREATED, created_at__lt=now() - ARRIVAL
     )
     # At random: of more than a batch each has its turn.
-    return _each(created.order_by("?")[:BATCH], start)
+    return _each(created.order_by("?")[:BATCH], arriving.start_if_arrived)
 
 
 def _abandoned_jobs() -> int:

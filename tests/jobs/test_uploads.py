@@ -13,6 +13,7 @@ from uuid import UUID
 import boto3
 import pytest
 from django.core import signing
+from django.core.files.base import ContentFile
 from django.utils.timezone import now
 from moto import mock_aws
 
@@ -21,6 +22,7 @@ from apps.jobs.models import Job, Notice, Subscription, Upload
 from apps.jobs.once import UsedError
 from apps.jobs.parts import BucketParts, parts_of
 from apps.jobs.uploads import File
+from apps.pipeline.doors import arrivals
 from apps.pipeline.sweep import sweep
 from apps.pipeline.tidy import tidy
 from contract.errors import ErrorCode, StereoSpotError
@@ -409,19 +411,51 @@ def test_a_crash_between_the_object_and_the_ledger_is_found_by_the_sweep(
     job = uploads.begin(wanted(alice), film=File("a.mp4", 3), depth=File("b.mkv", 4))
     film, depth = job.uploads.get(kind="film"), job.uploads.get(kind="depth")
     Job.objects.update(created_at=now() - timedelta(hours=1))
-    monkeypatch.setattr("apps.pipeline.sweep.messages.send_stage", sent.append)
-    monkeypatch.setattr(ledger, "note_arrived", lambda _: False)  # it died here
+    monkeypatch.setattr("apps.pipeline.arriving.messages.send_stage", sent.append)
 
-    send(film, 1, b"img")
-    uploads.complete(film)
-    sweep()
-    assert Job.objects.get().status == Job.Status.CREATED  # the depth is on its way
-    send(depth, 1, b"grey")
-    uploads.complete(depth)
-    sweep()
+    for upload, content in ((film, b"img"), (depth, b"grey")):
+        assert Job.objects.get().status == Job.Status.CREATED
+        send(upload, 1, content)
+        with monkeypatch.context() as death:
+            death.setattr(ledger, "note_arrived", lambda _: False)
+            uploads.complete(upload)
+        sweep()
 
     assert Job.objects.get().status == Job.Status.CHUNKING
     assert len(sent) == 1
+
+
+@pytest.mark.parametrize("who", ["the sweep", "a message of the bucket"])
+def test_whoever_asks_again_after_others_found_the_film_is_answered(
+    store, alice, sent, monkeypatch, who
+):
+    upload = begun(alice, size=3)
+    send(upload, 1, b"abc")
+    with monkeypatch.context() as death:
+        death.setattr(ledger, "note_arrived", lambda _: False)
+        uploads.complete(upload)
+    monkeypatch.setattr("apps.pipeline.arriving.messages.send_stage", sent.append)
+
+    if who == "the sweep":
+        Job.objects.update(created_at=now() - timedelta(hours=1))
+        sweep()
+    else:
+        arrivals._start(upload.job_id, upload.key)
+
+    assert Job.objects.get().status == Job.Status.CHUNKING
+    assert len(sent) == 1
+    # By this its page knows that it need not send, nor complete, anything more.
+    assert Upload.objects.get().arrived_at is not None
+
+
+def test_a_film_of_another_size_than_was_said_starts_nothing(store, alice, sent):
+    upload = begun(alice, size=3)
+    store.save(upload.key, ContentFile(b"ab"))
+    Job.objects.update(created_at=now() - timedelta(hours=1))
+
+    sweep()
+
+    assert Job.objects.get().status == Job.Status.CREATED
 
 
 def test_a_file_of_any_size_has_no_more_parts_than_s3_takes(alice, settings):

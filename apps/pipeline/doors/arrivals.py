@@ -13,11 +13,11 @@ import structlog
 from django.conf import settings
 from django.contrib.auth.models import User
 
-from apps.jobs import ledger, linking, storage, uploads
-from apps.jobs.models import Job, Upload
+from apps.jobs import ledger, linking, storage
+from apps.jobs.models import Job
 from apps.jobs.names import title_of
 from apps.jobs.once import UsedError
-from apps.pipeline import messages
+from apps.pipeline import arriving, messages
 from apps.pipeline.doors import envelopes
 from apps.pipeline.doors.envelopes import Arrival
 from apps.pipeline.fetching import bucket
@@ -72,17 +72,7 @@ def _start(job_id: UUID, key: str) -> None:
     job = Job.objects.filter(pk=job_id, status=Job.Status.CREATED).first()
     if job is None or key not in (job.source_key, job.depth_key):
         return
-    kind = Upload.Kind.FILM if key == job.source_key else Upload.Kind.DEPTH
-    upload = job.uploads.filter(kind=kind).first()
-    if upload is not None:
-        uploads.complete(upload)
-        return
-    wanted = {key for key in (job.source_key, job.depth_key) if key}
-    if not all(storage.size(storage.source(), key) for key in wanted):
-        return
-    if ledger.start(job_id):
-        messages.send_stage(Job.objects.get(pk=job_id))
-        log.info("source arrived", job_id=str(job_id))
+    arriving.start_if_arrived(job)
 
 
 def _begin(arrival: Arrival, drop: DropKey) -> None:
