@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from apps.jobs import ledger
 from apps.jobs.models import Job
-from apps.jobs.names import title_of
+from apps.jobs.names import as_title, title_of
 from apps.jobs.once import once
 from apps.jobs.sending import after_commit
 from apps.pipeline import messages
@@ -49,4 +49,4 @@ def _title_of(link: Link) -> str:
     there = link.bucket_and_key
     path = there[1] if there else unquote(urlsplit(link.url).path)
     name = PurePosixPath(path).name
-    return title_of(name) if name else link.place
+    return title_of(name) if name else as_title(link.place)

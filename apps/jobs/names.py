@@ -22,6 +22,9 @@ _LAYOUTS = {
 _UNSAFE = re.compile(
     r'[\\/:*?"<>|\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]'
 )
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""What ends a line, or stands for nothing; PostgreSQL has no text with a null."""
+_LONGEST_TITLE = 200
 _MOST_BYTES = 255
 """Of a file name, on every common file system."""
 _CALLED_OTHERWISE = frozenset(
@@ -73,11 +76,16 @@ def source_extension(file_name: str) -> str:
 
 def title_of(file_name: str) -> str:
     """The title of a film of which only the file's name is known."""
-    # A name that is no text on this machine keeps what is text of it.
-    file_name = file_name.encode(errors="replace").decode()
     path = PurePath(file_name)
     has_extension = f".{source_extension(file_name)}" == path.suffix.lower()
-    return (path.stem if has_extension else path.name).strip()[:200] or "Untitled"
+    return as_title(path.stem if has_extension else path.name) or "Untitled"
+
+
+def as_title(words: str) -> str:
+    """What strangers call a film, as one line that a row has room for; maybe nothing."""
+    # What is no text on this machine keeps what is text of it.
+    words = words.encode(errors="replace").decode()
+    return " ".join(_CONTROL.sub(" ", words).split())[:_LONGEST_TITLE].strip()
 
 
 def _named(job: Job, ending: str) -> str:

@@ -12,7 +12,7 @@ from django.conf import settings
 
 from apps.jobs import storage
 from apps.jobs.models import Job
-from apps.jobs.names import source_extension, title_of
+from apps.jobs.names import as_title, source_extension, title_of
 from apps.pipeline.fetching import allowed, bucket, web
 from apps.pipeline.leases import Lease
 from apps.pipeline.media.sandbox import Allowance, Sandbox
@@ -84,8 +84,8 @@ def _from_web(job: Job, link: Link, lease: Lease) -> Source:
         fetched = Sandbox(allowance, lease.check).call(web.fetch, errand)
         extension = source_extension(fetched.path.name)
         storage.source().put(str(SourceKey(job.pk, extension)), fetched.path)
-    is_better = fetched.title and not link.is_titled
-    return Source(extension, fetched.title if is_better else job.title)
+    said = "" if link.is_titled else as_title(fetched.title)
+    return Source(extension, said or job.title)
 
 
 @contextlib.contextmanager

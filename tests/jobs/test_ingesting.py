@@ -154,6 +154,21 @@ def test_a_job_begins_with_its_address_and_a_title_read_off_it(
     assert sent == ["ingesting"]
 
 
+@pytest.mark.parametrize(
+    ("url", "title"),
+    [
+        ("https://films.example/a%00.mp4", "a"),
+        ("https://films.example/%00", "Untitled"),
+        ("https://films.example/a%0Awalk%1B.mp4", "a walk"),
+        ("https://films.example/%ED%A0%80.mp4", "\N{REPLACEMENT CHARACTER}" * 3),
+        (f"https://films.example/{'x' * 900}.mp4", "x" * 200),
+        (f"https://{'x.' * 500}films.example/", f"https://{'x.' * 96}"),
+    ],
+)
+def test_whatever_an_address_says_is_a_title_that_can_be_kept(alice, url, title):
+    assert linking.begin(Job(owner=alice, mode="sbs"), url).title == title
+
+
 def test_a_title_that_was_given_is_nobodys_to_change(alice):
     job = linking.begin(Job(owner=alice, mode="sbs", title="Mine"), URL)
 

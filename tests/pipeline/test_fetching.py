@@ -166,6 +166,30 @@ def test_a_title_that_a_person_gave_stays(web_site, job):
     assert fetched(job, f"{web_site.url}/Rain.mp4", is_titled=True)[1] == "From afar"
 
 
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("Rain\0 and\nsnow\x1b[1m", "Rain and snow [1m"),
+        ("\0", "From afar"),
+        ("x" * 900, "x" * 200),
+    ],
+)
+def test_whatever_a_site_calls_a_film_is_a_title_that_can_be_kept(
+    job, tmp_path, settings, monkeypatch, said, kept
+):
+    settings.INGEST_HOSTS = ["films.example"]
+    path = tmp_path / "film.mp4"
+    path.write_bytes(b"film")
+    found = web.Fetched(path=path, title=said)
+    monkeypatch.setattr("apps.pipeline.ingest.Sandbox.call", lambda *_: found)
+
+    _, title = fetched(job, "https://films.example/1")
+
+    assert title == kept
+    job.title = title
+    job.save()
+
+
 def test_a_film_that_has_moved_is_followed(web_site, job):
     web_site.moved["/old.mp4"] = "/Rain.mp4"
 
