@@ -7,24 +7,34 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.files.base import ContentFile
 from django.utils.timezone import now
+from xdist.scheduler import LoadScopeScheduling
 
 from apps.jobs import storage
 from apps.jobs.models import Job, Segment
 from apps.monitoring import tallies
 from contract.frames import Picture, SegmentFrames
 
-BROWSER, DEPLOY = (Path(__file__).parent / name for name in ("browser", "deploy"))
+TOGETHER = ("tests/browser/", "tests/deploy/")
+"""Folders whose tests share one stack, or one system."""
 
 
-@pytest.hookimpl(tryfirst=True)
+class ByFile(LoadScopeScheduling):
+    """A file's tests share a process, as do those of the folders above."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return next((f for f in TOGETHER if file.startswith(f)), file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
+    return ByFile(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file's tests share a process; those of a folder here share one stack or system."""
     for item in items:
-        if BROWSER in item.path.parents:
+        if item.nodeid.startswith("tests/browser/"):
             item.add_marker(pytest.mark.browser)
-        shared = {BROWSER, DEPLOY} & set(item.path.parents)
-        group = shared.pop() if shared else item.path
-        item.add_marker(pytest.mark.xdist_group(str(group)))
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils.timezone import now
 
 from apps.jobs.ledger import charges, quotas, rows
@@ -98,19 +98,23 @@ def retry(
         charges.take_again(job_id)  # cutting asks again whether there is room
     else:
         target = Job.Status.INGESTING if unfetched else Job.Status.CHUNKING
-    missing.update(
-        status=Segment.Status.PENDING,
-        failures=0,
-        seconds=None,
-        finished_at=None,
-        notify_at=now() + rows.DELIVERY,
-    )
+    _start_afresh(missing)
     no_error = {"error_code": "", "error_message": ""}
     # A new attempt, so that its messages have ids of their own.
     rows.move(job_id, [Job.Status.FAILED], target, attempt=F("attempt") + 1, **no_error)
     rows.note(job_id, "retried")
     job.refresh_from_db()
     return job
+
+
+def _start_afresh(segments: QuerySet[Segment]) -> None:
+    segments.update(
+        status=Segment.Status.PENDING,
+        failures=0,
+        seconds=None,
+        finished_at=None,
+        notify_at=now() + rows.DELIVERY,
+    )
 
 
 @transaction.atomic
