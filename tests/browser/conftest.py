@@ -52,7 +52,8 @@ def chromium() -> str:
 
 @pytest.fixture(scope="session")
 def site(chromium: str) -> Iterator[Site]:
-    with opened() as site:
+    # Films may be fetched, so that the page for that is there.
+    with opened(INGEST_HOSTS="films.example") as site:
         yield site
 
 

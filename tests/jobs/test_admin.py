@@ -241,8 +241,11 @@ def test_a_job_costs_the_same_for_many_segments(
     )
     client.force_login(dora)
 
+    url = reverse("admin:jobs_job_change", args=[job.pk])
+    client.get(url)  # the kinds of rows are looked up once a process
+
     with django_assert_max_num_queries(9):
-        client.get(reverse("admin:jobs_job_change", args=[job.pk]))
+        client.get(url)
 
 
 def test_times_are_said_to_be_utc_and_have_24_hours(client, dora, job):
