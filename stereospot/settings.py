@@ -57,6 +57,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "apps.monitoring.middleware.health",
     "apps.jobs.middleware.security_headers",
+    "apps.jobs.deadlines.Deadlines",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

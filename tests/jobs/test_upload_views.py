@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+from threading import Barrier, Event
 from types import SimpleNamespace
 from uuid import uuid4
 
@@ -13,7 +14,7 @@ from django.http import UnreadablePostError
 from django.test import Client
 from django.urls import reverse
 
-from apps.jobs import storage, uploads
+from apps.jobs import deadlines, storage, uploads
 from apps.jobs.models import Job, Upload
 from apps.jobs.uploads import File
 from apps.jobs.views import parts
@@ -140,7 +141,7 @@ def test_a_sender_who_falls_silent_does_not_keep_a_thread(
     client.force_login(alice)
     url = address(client, upload, 1)
     ours, theirs = socket.socketpair()
-    monkeypatch.setattr(parts, "SILENCE_SECONDS", 0.05)
+    monkeypatch.setattr(deadlines, "SILENCE_SECONDS", 0.05)
 
     def read(*_):
         try:
@@ -159,6 +160,28 @@ def test_a_sender_who_falls_silent_does_not_keep_a_thread(
         assert ours.gettimeout() is None  # for the next request on this line
 
     assert answer.status_code == 409
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_parts_at_once_some_are_asked_for_again_and_threads_stay_free(
+    client, alice, upload, monkeypatch
+):
+    client.force_login(alice)
+    url = address(client, upload, 1)
+    two_turned_away = Event()
+    turned_away = Barrier(2, action=two_turned_away.set)
+    monkeypatch.setattr(uploads, "receive", lambda *_: two_turned_away.wait(60))
+
+    def send() -> tuple[int, str | None]:
+        answer = put(Client(), url, FILM[:10])
+        if answer.status_code == 429:
+            turned_away.wait(60)
+        return answer.status_code, answer.get("Retry-After")
+
+    answers = at_once([send] * (parts.MOST_PARTS_OF_ONE + 2))
+
+    assert sorted(answers, key=str) == [(200, None)] * 4 + [(429, "2")] * 2
+    assert put(client, url, FILM[:10]).status_code == 200
 
 
 def test_after_giving_up_nothing_is_taken_any_more(client, alice, upload, own_store):

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+from collections import Counter
 from collections.abc import Callable, Iterator
+from threading import Lock
 from typing import Any
 from uuid import UUID
 
@@ -24,8 +26,13 @@ from apps.jobs.models import Upload
 from apps.jobs.views.access import AuthenticatedRequest, visible_job
 from contract.errors import ErrorCode, StereoSpotError
 
-SILENCE_SECONDS = 30
-"""A sender from whom nothing comes for so long has lost the line: his thread is freed."""
+MOST_PARTS, MOST_PARTS_OF_ONE = 6, 4
+"""At once in a process of the site, and of one person; a page sends four."""
+AGAIN_SECONDS = 2
+"""When to send a part again that found no place."""
+_arriving: Counter[int] = Counter()
+"""Parts that are on their way now, by their owner's key."""
+_lock = Lock()
 _STATUS = {
     ErrorCode.BAD_REQUEST: 400,
     ErrorCode.UNAUTHORIZED: 403,
@@ -48,7 +55,11 @@ def says_errors(view: View) -> View:
             return view(request, *args, **kwargs)
         except StereoSpotError as error:
             told = {"code": error.code, "message": error.message}
-            return JsonResponse(told, status=_STATUS.get(error.code, 422))
+            answer = JsonResponse(told, status=_STATUS.get(error.code, 422))
+            if error.code is ErrorCode.TOO_MANY_REQUESTS:
+                seconds = getattr(error, "retry_after", AGAIN_SECONDS)
+                answer["Retry-After"] = str(seconds)
+            return answer
 
     return wrapped
 
@@ -126,7 +137,7 @@ def upload_part(request: HttpRequest, token: str) -> HttpResponse:
             ErrorCode.BAD_REQUEST, f"Part {number} has {length} bytes: send just these."
         )
     try:
-        with _impatient(request):
+        with _place(upload):
             uploads.receive(upload, number, request.read)
     except UnreadablePostError as error:
         message = f"Part {number} broke off: send it again."
@@ -139,14 +150,20 @@ def _unfinished(request: AuthenticatedRequest, job_id: UUID, kind: str) -> Uploa
 
 
 @contextlib.contextmanager
-def _impatient(request: HttpRequest) -> Iterator[None]:
-    """gunicorn itself waits for the rest of a body as long as the line is open."""
-    socket = request.META.get("gunicorn.socket")
-    if socket is None:
-        yield
-        return
-    socket.settimeout(SILENCE_SECONDS)
+def _place(upload: Upload) -> Iterator[None]:
+    """For one part: each that is on its way has a thread, and pages need some, too."""
+    owner = upload.job.owner_id
+    with _lock:
+        if _arriving.total() >= MOST_PARTS or _arriving[owner] >= MOST_PARTS_OF_ONE:
+            raise StereoSpotError(
+                ErrorCode.TOO_MANY_REQUESTS,
+                "Too many parts are on their way: send this one again in a moment.",
+            )
+        _arriving[owner] += 1
     try:
         yield
     finally:
-        socket.settimeout(None)
+        with _lock:
+            _arriving[owner] -= 1
+            if not _arriving[owner]:
+                del _arriving[owner]
