@@ -51,6 +51,8 @@ def transport_options(
         # A URL with a host means another SQS than Amazon's, on a network of one's own.
         "is_secure": urlsplit(broker_url).hostname is None,
         "wait_time_seconds": env.sqs_long_poll_wait_seconds,
+        # After so long another worker gets the messages of one that was killed. A living
+        # one holds its own for as long as their tasks last.
         "visibility_timeout": queues["visibility_seconds"],
         "visibility_cap": queues["visibility_cap_seconds"],
         "dead_letters": {

@@ -183,9 +183,6 @@ CELERY_BROKER_URL = (
 CELERY_BROKER_TRANSPORT = "workers.sqs:Transport"
 # What queues on AWS are made with too: deploy/terraform reads the same file.
 _QUEUES = json.loads((BASE_DIR / "workers" / "queues.json").read_text())
-QUEUE_VISIBILITY_SECONDS: int = _QUEUES["visibility_seconds"]
-"""After so long another worker gets the messages of one that was killed. A living one
-holds its own for as long as their tasks last."""
 QUEUE_VISIBILITY_CAP_SECONDS: int = _QUEUES["visibility_cap_seconds"]
 """A message is held no longer: its task hangs."""
 CELERY_BROKER_TRANSPORT_OPTIONS = parts.transport_options(

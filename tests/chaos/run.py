@@ -151,7 +151,7 @@ def _come_to_rest(
 
     _until(is_over, plan.most_calm, fleet, every=LOOK)
     fleet.stop("beat")
-    visibility = settings.QUEUE_VISIBILITY_SECONDS
+    visibility = settings.CELERY_BROKER_TRANSPORT_OPTIONS["visibility_timeout"]
     # A message that a killed worker had comes back, may wait for a retry, and is done.
     _until(
         lambda: not any(queues.waiting().values()), 3 * visibility, fleet, every=LOOK
@@ -176,7 +176,7 @@ def _look_at_journal(
     entries: Sequence[Entry], dead: Sequence[Dead], extensions: int
 ) -> list[Violation]:
     completed = Job.objects.filter(status=Job.Status.COMPLETED).count()
-    visibility = settings.QUEUE_VISIBILITY_SECONDS
+    visibility = settings.CELERY_BROKER_TRANSPORT_OPTIONS["visibility_timeout"]
     return [
         *calls.doubled(entries),
         *calls.too_many(entries),

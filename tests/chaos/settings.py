@@ -8,11 +8,10 @@ from stereospot import settings as usual
 from stereospot.settings import *  # noqa: F403
 
 CELERY_BROKER_URL = os.environ["CHAOS_BROKER_URL"]
-QUEUE_VISIBILITY_SECONDS = 8
 CELERY_BROKER_TRANSPORT_OPTIONS = usual.CELERY_BROKER_TRANSPORT_OPTIONS | {
     "is_secure": False,
     "wait_time_seconds": 2,
-    "visibility_timeout": QUEUE_VISIBILITY_SECONDS,
+    "visibility_timeout": 8,
     # A frozen connection is given up; a poll is answered after the 2 s above.
     "client-config": {"connect_timeout": 2, "read_timeout": 5},
 }

@@ -56,10 +56,10 @@ def test_celerys_queues_are_what_the_settings_say(system, queue):
         QueueUrl=system.outputs["queue_urls"][queue], AttributeNames=["All"]
     )["Attributes"]
     redrive = json.loads(attributes["RedrivePolicy"])
-    terms = settings.CELERY_BROKER_TRANSPORT_OPTIONS["dead_letters"]
+    ours = settings.CELERY_BROKER_TRANSPORT_OPTIONS
 
-    assert int(attributes["VisibilityTimeout"]) == settings.QUEUE_VISIBILITY_SECONDS
-    assert int(redrive["maxReceiveCount"]) == terms["max_receive_count"]
+    assert int(attributes["VisibilityTimeout"]) == ours["visibility_timeout"]
+    assert int(redrive["maxReceiveCount"]) == ours["dead_letters"]["max_receive_count"]
     assert redrive["deadLetterTargetArn"].endswith(f":{PREFIX}-{queue}-dlq")
 
 
