@@ -47,11 +47,10 @@ seconds."""
 class TooManyRequestsError(StereoSpotError):
     """For HTTP 429; `retry_after` is in whole seconds."""
 
-    def __init__(self, retry_after: int) -> None:
-        super().__init__(
-            ErrorCode.TOO_MANY_REQUESTS,
-            f"That was too often in a short time. Try again in {duration(retry_after)}.",
-        )
+    def __init__(self, retry_after: int, message: str = "") -> None:
+        wait = f"Try again in {duration(retry_after)}."
+        said = message or f"That was too often in a short time. {wait}"
+        super().__init__(ErrorCode.TOO_MANY_REQUESTS, said)
         self.retry_after = retry_after
 
 

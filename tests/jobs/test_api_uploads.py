@@ -200,10 +200,17 @@ def test_what_is_no_json_is_refused(hers, text):
     refused(create(hers, text), 422, "invalid-input")
 
 
+def test_a_request_that_is_too_large_is_refused(hers):
+    body = refused(create(hers, asked(title="x" * 3_000_000)), 413, "too-large")
+
+    assert body["who_must_act"] == "user"
+    assert not Job.objects.exists()
+
+
 def test_a_film_that_is_too_large_is_refused_before_it_is_sent(hers, settings):
     settings.MAX_SOURCE_BYTES = 1
 
-    refused(create(hers, asked()), 422, "too-large")
+    refused(create(hers, asked()), 413, "too-large")
 
 
 def test_a_full_disk_is_the_operators(hers, monkeypatch):

@@ -156,6 +156,7 @@ def test_who_asks_too_often_is_asked_to_wait(hers, alice):
     answer = hers.post(PAGE, wish())
 
     assert answer.status_code == 429
+    assert int(answer["Retry-After"]) > 0
     assert "too often" in answer.text
 
 

@@ -66,7 +66,7 @@ def test_a_film_goes_through_in_three_parts(client, alice, upload):
     with storage.source().local(upload.key) as path:
         assert path.read_bytes() == FILM
     assert Job.objects.get().status == Job.Status.CHUNKING
-    assert client.get(state).status_code == 410
+    assert client.get(state).status_code == 409
 
 
 def pages(job_id) -> list[tuple[str, str]]:
@@ -190,7 +190,7 @@ def test_after_giving_up_nothing_is_taken_any_more(client, alice, upload, own_st
 
     assert client.post(reverse("job-abandon", args=[upload.job_id])).status_code == 204
 
-    assert put(client, url, FILM[:10]).status_code == 410
+    assert put(client, url, FILM[:10]).status_code == 409
     assert client.get("/").context["rows"] == []
 
 

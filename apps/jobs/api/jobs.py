@@ -81,7 +81,7 @@ def show_job(
 
 @router.post(
     "",
-    response=answers(201, MadeJob, 403, 409, 422, 429, 503, 507) | {200: MadeJob},
+    response=answers(201, MadeJob, 403, 409, 413, 422, 429, 503, 507) | {200: MadeJob},
 )
 def create_job(
     request: TokenRequest,

@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Any, Literal, cast
 
 import structlog
+from django.core.exceptions import RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from pydantic import Field
 
-from apps.jobs.limits import TooManyRequestsError
+from apps.jobs.statuses import status_of, with_pause
 from contract.errors import Blame, ErrorCode, StereoSpotError
 from contract.modes import Payload
 
 log = structlog.get_logger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
-STATUSES = {
-    ErrorCode.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
-    ErrorCode.NOT_FOUND: HTTPStatus.NOT_FOUND,
-    ErrorCode.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
-    ErrorCode.TOO_MANY_FILMS: HTTPStatus.FORBIDDEN,
-    ErrorCode.MINUTES_USED_UP: HTTPStatus.FORBIDDEN,
-    ErrorCode.TOO_MANY_REQUESTS: HTTPStatus.TOO_MANY_REQUESTS,
-    ErrorCode.WRONG_STATE: HTTPStatus.CONFLICT,
-    ErrorCode.UPLOAD_INCOMPLETE: HTTPStatus.CONFLICT,
-    ErrorCode.UPLOAD_OVER: HTTPStatus.CONFLICT,
-    ErrorCode.DISK_FULL: HTTPStatus.INSUFFICIENT_STORAGE,
-    ErrorCode.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
-}
-_STATUS_OF = {
-    Blame.USER: HTTPStatus.UNPROCESSABLE_ENTITY,
-    Blame.OPERATOR: HTTPStatus.SERVICE_UNAVAILABLE,
-    Blame.TRANSIENT: HTTPStatus.SERVICE_UNAVAILABLE,
-    Blame.OURS: HTTPStatus.INTERNAL_SERVER_ERROR,
-}
 
 
 class FieldProblem(Payload):
@@ -71,7 +52,7 @@ def answers(status: int, shape: Any, *refusals: int) -> dict[int, Any]:
 def problem(
     code: ErrorCode, detail: str, *, errors: list[FieldProblem] | None = None
 ) -> HttpResponse:
-    status = STATUSES.get(code, _STATUS_OF[code.blame])
+    status = status_of(code)
     body = Problem(
         title=status.phrase,
         status=status,
@@ -99,6 +80,7 @@ def handle(api: NinjaAPI) -> None:
     api.add_exception_handler(AuthenticationError, _unauthenticated)
     api.add_exception_handler(ValidationError, _invalid)
     api.add_exception_handler(HttpError, _unreadable)
+    api.add_exception_handler(RequestDataTooBig, _too_large)
     api.add_exception_handler(StereoSpotError, _said)
     api.add_exception_handler(Exception, _ours)
 
@@ -129,12 +111,13 @@ def _unreadable(request: HttpRequest, error: object) -> HttpResponse:
     return problem(ErrorCode.INVALID_INPUT, f"{error}.")
 
 
+def _too_large(request: HttpRequest, error: object) -> HttpResponse:
+    return problem(ErrorCode.TOO_LARGE, "The request has more bytes than are taken.")
+
+
 def _said(request: HttpRequest, error: object) -> HttpResponse:
     said = cast(StereoSpotError, error)
-    response = problem(said.code, said.message)
-    if isinstance(said, TooManyRequestsError):
-        response["Retry-After"] = str(said.retry_after)
-    return response
+    return with_pause(problem(said.code, said.message), said)
 
 
 def _ours(request: HttpRequest, error: object) -> HttpResponse:

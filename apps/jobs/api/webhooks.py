@@ -30,7 +30,7 @@ def list_webhooks(request: TokenRequest) -> list[Webhook]:
     return [Webhook(**_facts(each)) for each in mine]
 
 
-@router.post("", response=answers(201, MadeWebhook, 422))
+@router.post("", response=answers(201, MadeWebhook, 413, 422))
 def add_webhook(request: TokenRequest, new: NewWebhook) -> Status[MadeWebhook]:
     """Tell this address when one of your jobs is over, signed as Standard Webhooks says."""
     made = subscribing.add_webhook(request.auth, new.url)

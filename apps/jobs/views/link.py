@@ -15,6 +15,7 @@ from apps.jobs import ledger, linking
 from apps.jobs.forms import LinkForm
 from apps.jobs.models import Job
 from apps.jobs.once import UsedError
+from apps.jobs.statuses import status_of, with_pause
 from apps.jobs.views.access import AuthenticatedRequest, SeeOther
 from apps.jobs.views.upload import choices
 from apps.pipeline.fetching import allowed
@@ -36,8 +37,7 @@ def link(request: AuthenticatedRequest) -> HttpResponse:
     except StereoSpotError as error:
         is_about_url = error.code is ErrorCode.LINK_REFUSED
         form.add_error("url" if is_about_url else None, error.message)
-        too_often = error.code is ErrorCode.TOO_MANY_REQUESTS
-        return _page(request, form, status=429 if too_often else 422)
+        return with_pause(_page(request, form, status=status_of(error.code)), error)
     return SeeOther(job.get_absolute_url())
 
 

@@ -22,7 +22,9 @@ from django.views.decorators.http import (
 )
 
 from apps.jobs import uploads
+from apps.jobs.limits import TooManyRequestsError
 from apps.jobs.models import Upload
+from apps.jobs.statuses import status_of, with_pause
 from apps.jobs.views.access import AuthenticatedRequest, visible_job
 from contract.errors import ErrorCode, StereoSpotError
 
@@ -33,17 +35,6 @@ AGAIN_SECONDS = 2
 _arriving: Counter[int] = Counter()
 """Parts that are on their way now, by their owner's key."""
 _lock = Lock()
-_STATUS = {
-    ErrorCode.BAD_REQUEST: 400,
-    ErrorCode.UNAUTHORIZED: 403,
-    ErrorCode.UPLOAD_INCOMPLETE: 409,
-    ErrorCode.UPLOAD_OVER: 410,
-    ErrorCode.EMPTY_FILE: 422,
-    ErrorCode.TOO_LARGE: 422,
-    ErrorCode.TOO_MANY_REQUESTS: 429,
-    ErrorCode.STORAGE: 503,
-    ErrorCode.DISK_FULL: 507,
-}
 
 View = Callable[..., HttpResponse]
 
@@ -55,11 +46,8 @@ def says_errors(view: View) -> View:
             return view(request, *args, **kwargs)
         except StereoSpotError as error:
             told = {"code": error.code, "message": error.message}
-            answer = JsonResponse(told, status=_STATUS.get(error.code, 422))
-            if error.code is ErrorCode.TOO_MANY_REQUESTS:
-                seconds = getattr(error, "retry_after", AGAIN_SECONDS)
-                answer["Retry-After"] = str(seconds)
-            return answer
+            answer = JsonResponse(told, status=status_of(error.code))
+            return with_pause(answer, error)
 
     return wrapped
 
@@ -155,8 +143,8 @@ def _place(upload: Upload) -> Iterator[None]:
     owner = upload.job.owner_id
     with _lock:
         if _arriving.total() >= MOST_PARTS or _arriving[owner] >= MOST_PARTS_OF_ONE:
-            raise StereoSpotError(
-                ErrorCode.TOO_MANY_REQUESTS,
+            raise TooManyRequestsError(
+                AGAIN_SECONDS,
                 "Too many parts are on their way: send this one again in a moment.",
             )
         _arriving[owner] += 1
