@@ -68,6 +68,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
+    "apps.jobs.views.errors.SaidErrors",
 ]
 ROOT_URLCONF = "stereospot.urls"
 WSGI_APPLICATION = "stereospot.wsgi.application"

@@ -158,6 +158,12 @@ def bucket_name(store: Disk | Bucket) -> str | None:
     return str(store.bucket_name) if isinstance(store, Bucket) else None
 
 
+def url(store: Bucket, key: str, **options: Any) -> str:
+    """A signed link to the object, whether it is there or not."""
+    with translated():
+        return str(store.url(key, **options))
+
+
 def size(store: Disk | Bucket, key: str) -> int | None:
     """Bytes of the object, or None when there is none."""
     with translated():

@@ -178,7 +178,10 @@ def abandon(job: Job) -> bool:
 def origin() -> str:
     """Where else than to our own address parts are sent; empty when they are not."""
     parts = parts_of(storage.source())
-    return parts.origin() if isinstance(parts, BucketParts) else ""
+    if not isinstance(parts, BucketParts):
+        return ""
+    with storage.translated():
+        return parts.origin()
 
 
 def waiting_for(job: Job) -> list[str]:

@@ -99,7 +99,7 @@ def media_origins() -> str:
     origins = set()
     for store in (storage.source(), storage.result()):
         if isinstance(store, storage.Bucket):
-            parts = urlsplit(store.url("any"))
+            parts = urlsplit(storage.url(store, "any"))
             origins.add(f"{parts.scheme}://{parts.netloc}")
     return " ".join(sorted(origins))
 
@@ -123,7 +123,7 @@ def _serve(
             "ResponseContentType": content_type,
         }
         return HttpResponseRedirect(
-            store.url(key, parameters=parameters, expire=seconds)
+            storage.url(store, key, parameters=parameters, expire=seconds)
         )
     try:
         return ranges.serve(
