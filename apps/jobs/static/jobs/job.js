@@ -30,7 +30,8 @@ function show(strip) {
   const now = strip.querySelectorAll("li");
   if (cells.length !== now.length) {
     // They were cut just now, so nobody has the focus among them.
-    segments.querySelector("ol").replaceWith(strip.firstElementChild);
+    // A copy: htmx may tell of one swap twice, and the second has to find the same.
+    segments.querySelector("ol").replaceWith(strip.firstElementChild.cloneNode(true));
     segments.hidden = false;
     return;
   }
