@@ -137,7 +137,7 @@ def test_two_webhooks_have_two_secrets(at_page):
         "https://127.0.0.1/",
         "https://[::1]/",
         "https://169.254.169.254/latest/meta-data/",
-        f"https://a.example/{'x' * 500}",
+        f"https://a.example/{'x' * 1000}",
         "javascript:alert(1)",
     ],
 )
