@@ -61,7 +61,7 @@ def api(*answers: int, **more: Any) -> Rule:
 ALL_ALIKE = {
     status: Rule((status, status, status, status)) for status in (200, 302, 404)
 }
-OVER = (401, 404, 410, 410)
+OVER = (401, 404, 409, 409)
 """Of an upload that is over: who may not see the job does not learn as much."""
 THEIRS_ALONE = (302, 404, 303, 404)
 """A person's own way of being told, or their key: no business of staff's."""
