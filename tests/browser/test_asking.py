@@ -1,4 +1,4 @@
-"""The scripts' requests show the CSRF cookie by the name that the site gives it."""
+"""The scripts' requests: whose they are, and what their answers are taken for."""
 
 from __future__ import annotations
 
@@ -63,3 +63,40 @@ def test_a_script_shows_the_cookie_that_the_site_has_set(
         page.evaluate(ASK)
 
     assert shown == ["the-token"]
+
+
+HEARD = """async () => {
+  const { ask } = await import("/asking.js");
+  return ask("POST", "/asked").catch((error) => error.constructor.name);
+}"""
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "taken_for"),
+    [
+        (503, "storage", "Lost"),
+        (502, None, "Lost"),
+        (503, "misconfigured", "Refused"),
+        (507, "disk-full", "Refused"),
+        (422, "too-large", "Refused"),
+    ],
+)
+def test_what_passes_by_itself_is_told_from_what_somebody_must_mend(
+    browser: Browser, status: int, code: str | None, taken_for: str
+) -> None:
+    def answer(route: Route) -> None:
+        if route.request.method == "POST":
+            told = {"code": code, "message": "…"}
+            body = {"json": told} if code else {"body": "<h1>Bad gateway</h1>"}
+            route.fulfill(status=status, **body)
+        elif route.request.url.endswith(".js"):
+            route.fulfill(path=STATIC / "asking.js", content_type="text/javascript")
+        else:
+            route.fulfill(body="<!doctype html>", content_type="text/html")
+
+    with browser.new_context() as context:
+        context.route("**/*", answer)
+        page = context.new_page()
+        page.goto(SITE)
+
+        assert page.evaluate(HEARD) == taken_for

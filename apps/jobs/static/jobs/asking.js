@@ -3,6 +3,9 @@
 
 export class Lost extends Error {}
 
+// What does not pass by itself although the site says that it cannot now.
+const OPERATORS = ["disk-full", "misconfigured"];
+
 export class Refused extends Error {
   constructor(status, { code = "", message = "", errors = [] }) {
     super(message || "The site refused that. Reload the page and try again.");
@@ -22,7 +25,7 @@ export async function ask(method, url, { body, signal } = {}) {
   // While a proxy answers in the site's place there is no JSON.
   const told = await answer.json().catch(() => null);
   if (answer.ok && told) return told;
-  if (answer.status >= 500 && told?.code !== "disk-full") throw new Lost(answer.statusText);
+  if (answer.status >= 500 && !OPERATORS.includes(told?.code)) throw new Lost(answer.statusText);
   throw new Refused(answer.status, told ?? {});
 }
 
