@@ -268,12 +268,14 @@ def test_a_film_goes_through_an_endpoint_once_whatever_fails_is_doubled_or_kille
     assert outcomes == [("failed",), ("ok",), ("ok",)]
 
 
-def test_a_film_goes_through_the_networks_of_an_endpoint(tmp_path):
+@pytest.mark.parametrize("realtime", ["false", "true"])
+def test_a_film_goes_through_the_networks_of_an_endpoint(tmp_path, realtime):
     film, out = tmp_path / "film.mp4", tmp_path / "out.mp4"
     render(film, seconds=0.25, fps=24, width=96, height=64)
     save_networks(tmp_path / "weights")
     networks = {"inference_device": "cpu", FOLDER.lower(): tmp_path / "weights"}
-    with fleet_at(Place(tmp_path, server=networks)) as fleet:
+    workers = {"SAGEMAKER_REALTIME": realtime}
+    with fleet_at(Place(tmp_path, workers, networks)) as fleet:
         fleet.start_waiter()
         engine = ("--engine", "stereocrafter")
         converting = fleet.machine.start("convert", str(film), str(out), *engine)
