@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from apps.jobs.limits import TooManyRequestsError
 from contract.errors import Blame, ErrorCode, StereoSpotError
 
-_STATUSES = {
+STATUSES = {
     ErrorCode.BAD_REQUEST: HTTPStatus.BAD_REQUEST,
     ErrorCode.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
     ErrorCode.UNAUTHORIZED: HTTPStatus.FORBIDDEN,
@@ -34,7 +34,7 @@ _BY_BLAME = {
 
 
 def status_of(code: ErrorCode) -> HTTPStatus:
-    return _STATUSES.get(code, _BY_BLAME[code.blame])
+    return STATUSES.get(code, _BY_BLAME[code.blame])
 
 
 Response = TypeVar("Response", bound=HttpResponse)

@@ -100,7 +100,9 @@ def test_a_push_service_that_is_away_is_said_in_words(visit, watch):
     expect(page.locator("#push-said")).to_have_text("It did not work. No service.")
 
 
-def test_a_password_is_changed_by_keyboard_and_what_is_wrong_is_said(visit, watch):
+def test_a_password_is_changed_by_keyboard_and_what_is_wrong_is_said(
+    visit, watch, site, sessions
+):
     watch.allow(r"422 .*/account/password/")
     page = visit("bob")
     page.goto("/account/")
@@ -121,6 +123,8 @@ def test_a_password_is_changed_by_keyboard_and_what_is_wrong_is_said(visit, watc
     page.keyboard.press("Enter")
 
     expect(page.get_by_text("Your password is changed.")).to_be_visible()
+    # Where else Bob was signed in, he is not any more.
+    sessions.pop((site.url, "bob"), None)
 
 
 def test_the_admin_lets_nothing_inline_run_and_misses_nothing(visit):

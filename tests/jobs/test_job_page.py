@@ -392,7 +392,7 @@ def test_a_film_from_an_address_is_fetched_again(client, alice, failed, url):
 
 
 def test_a_refusal_looks_and_is_read_as_one(client, alice, failed, monkeypatch):
-    def refuse(job_id: object) -> None:
+    def refuse(job_id: object, by: object) -> None:
         raise StereoSpotError(ErrorCode.STORAGE, "The store does not answer.")
 
     monkeypatch.setattr("apps.jobs.views.jobs.retrying.retry", refuse)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from apps.jobs.api.problems import STATUSES
+from apps.jobs.statuses import STATUSES
 from tests.browser.site import Site, opened
 from tests.path.films import facts, small_film
 from tests.receiver import Receiver, receiving

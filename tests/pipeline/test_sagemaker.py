@@ -21,7 +21,7 @@ from django.urls import reverse
 from django.utils.timezone import now
 from moto.server import ThreadedMotoServer
 
-from apps.jobs import ledger, storage
+from apps.jobs import ledger, parts, storage
 from apps.jobs.models import Invocation, Job, Segment
 from apps.pipeline.backends import (
     PausedError,
@@ -61,6 +61,8 @@ def s3(aws, monkeypatch, settings) -> Any:
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", aws)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    # Of another test, which may have had another S3.
+    parts._client.cache_clear()
     client = boto3.client("s3", region_name=REGION)
     for name in ("source", "result"):
         client.create_bucket(Bucket=f"{name}s")
