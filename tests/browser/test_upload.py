@@ -228,7 +228,8 @@ def test_what_is_no_film_is_refused_before_it_travels(
     assert jobs(site) == before
 
 
-def test_what_only_pretends_to_be_a_film_is_refused_by_the_site(page, tmp_path):
+def test_what_only_pretends_to_be_a_film_is_refused_by_the_site(page, watch, tmp_path):
+    watch.allow("422 .*/preview/")  # there is no frame to show, if it is asked in time
     (tmp_path / "Noise.mp4").write_bytes(bytes(range(256)) * 99)
 
     send(page, tmp_path / "Noise.mp4")

@@ -17,6 +17,7 @@ const rows = [];
 const SILENT = "The site does not answer. Choose the file again.";
 let filledIn = "";
 let beginning = false;
+let leaving = false;
 let sifting = Promise.resolve(); // a file that was just chosen is being looked at
 
 function complain(...sentences) {
@@ -178,7 +179,9 @@ function finish(done) {
   const started = done.filter((row) => row.waitsFor.length === 0);
   const [only, ...others] = rows.filter((row) => row.state !== "cancelled");
   if (only && !others.length && started.length) {
-    window.location.assign(only.url);
+    // The last figures may come later than the end; a second visit would abort the first.
+    if (!leaving) window.location.assign(only.url);
+    leaving = true;
     return;
   }
   form.hidden = false;
@@ -222,5 +225,8 @@ for (const name of ["dragover", "dragleave", "drop"]) {
 file.addEventListener("change", () => (sifting = filmsChosen()));
 depth.addEventListener("change", () => (sifting = sift(depth)));
 form.addEventListener("submit", send);
+window.addEventListener("pageshow", ({ persisted }) => {
+  if (persisted) window.location.reload(); // Back, to a page whose films are sent
+});
 offer(watch);
 submit.disabled = false;
