@@ -18,7 +18,7 @@ from tests.path.stack import Machine
 PASSWORD = "correct horse battery"
 PEOPLE = ("alice", "bob", "sally")
 """Alice owns, Bob must see nothing of hers, Sally is staff."""
-_MAKE_PEOPLE = f"""
+MAKE_PEOPLE = f"""
 from django.contrib.auth.models import User
 for name in {PEOPLE!r}:
     User.objects.create_user(name, password={PASSWORD!r}, is_staff=name == "sally")
@@ -68,7 +68,7 @@ def opened(**environment: str) -> Iterator[Site]:
     site = Site(Machine(folder / "data", environment), f"127.0.0.1:{free_port()}")
     try:
         with site.up():
-            site.run(_MAKE_PEOPLE)
+            site.run(MAKE_PEOPLE)
             yield site
     finally:
         shutil.rmtree(folder)

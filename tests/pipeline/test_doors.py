@@ -1,4 +1,7 @@
-"""What S3, SNS and SageMaker say, and what becomes of it."""
+"""What S3, SNS and SageMaker say, and what becomes of it.
+
+What nobody understands is sent to a real queue by tests/path/test_doors.py.
+"""
 
 from __future__ import annotations
 
@@ -86,41 +89,6 @@ def test_eventbridge_says_the_same_in_other_words():
 )
 def test_what_tells_of_no_new_object_is_done_with(body):
     assert envelopes.arrivals(envelopes.opened(body)) == []
-
-
-BAD = {
-    "no JSON": "film.mp4",
-    "no object": "[1, 2]",
-    "deep nonsense": "[" * 100_000,
-    "another service's records": event(record("a") | {"eventSource": "aws:dynamodb"}),
-    "a record without a key": json.dumps(
-        {"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put"}]}
-    ),
-    "records that are none": json.dumps({"Records": ["a", 1]}),
-    "a key that is no text": event(record("%ff%fe")),
-    "too many envelopes": notification(notification(notification(event()))),
-    "an empty envelope": notification("no JSON"),
-    "too large": json.dumps({"Records": [], "more": "x" * 300_000}),
-    "of nothing we know": json.dumps({"hello": "world"}),
-    "somebody else's bucket": event(record("input/a.mp4", "elsewhere")),
-    "an invocation that is not ours": json.dumps({"inferenceId": "../../etc"}),
-}
-
-
-@pytest.mark.parametrize("body", BAD.values(), ids=BAD.keys())
-def test_what_cannot_be_understood_is_said_to_be(db, buckets, body):
-    with pytest.raises(UnintelligibleError):
-        arrivals.handle(body)
-
-    assert not Job.objects.exists()
-
-
-def test_a_stranger_s_topic_is_refused(buckets, settings):
-    settings.BRIDGE_TOPICS = [TOPIC]
-
-    arrivals.handle(notification(event()))
-    with pytest.raises(UnintelligibleError, match="no topic of ours"):
-        arrivals.handle(notification(event(), topic=f"{TOPIC}-too"))
 
 
 # --- What has arrived --------------------------------------------------------------

@@ -45,13 +45,24 @@ def handle(body: str) -> None:
     message = envelopes.opened(body, topics=settings.BRIDGE_TOPICS)
     arrived = envelopes.arrivals(message)
     if arrived is not None:
-        for arrival in arrived:
-            _take(arrival)
+        _take_all(arrived)
         return
     if isinstance(inference_id := message.get("inferenceId"), str):
         _hint(*_segment_of(inference_id))
         return
     raise UnintelligibleError("it tells of no object and of no invocation")
+
+
+def _take_all(arrived: list[Arrival]) -> None:
+    """What nobody understands keeps nothing from being taken that came with it."""
+    troubles = []
+    for arrival in arrived:
+        try:
+            _take(arrival)
+        except UnintelligibleError as error:
+            troubles.append(str(error))
+    if troubles:
+        raise UnintelligibleError("; ".join(troubles))
 
 
 def _take(arrival: Arrival) -> None:
@@ -60,11 +71,18 @@ def _take(arrival: Arrival) -> None:
             _start(source.job_id, arrival.key)
         elif drop := DropKey.parse(arrival.key):
             _begin(arrival, drop)
+        elif _is_misplaced(arrival.key):
+            raise UnintelligibleError(f"{arrival.key!r} is in no drop folder")
     elif arrival.bucket == storage.bucket_name(storage.result()):
         if segment := StereoSegmentKey.parse(arrival.key):
             _hint(segment.job_id, segment.index)
     else:
-        raise UnintelligibleError(f"{arrival.bucket} is no bucket of ours")
+        raise UnintelligibleError(f"{arrival.bucket!r} is no bucket of ours")
+
+
+def _is_misplaced(key: str) -> bool:
+    """A film that somebody waits for in vain; a folder itself is an object with a slash."""
+    return key.startswith("drop/") and not key.endswith("/")
 
 
 def _start(job_id: UUID, key: str) -> None:

@@ -61,8 +61,10 @@ def arrivals(event: dict[str, Any]) -> list[Arrival] | None:
             if record["eventName"].startswith("ObjectCreated:"):
                 s3 = record["s3"]
                 key = unquote_plus(s3["object"]["key"], errors="strict")
-                found.append(Arrival(str(s3["bucket"]["name"]), key))
-        except (KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
+                found.append(_arrival(s3["bucket"]["name"], key))
+        except UnicodeDecodeError as error:
+            raise UnintelligibleError(f"a key is no text: {error}") from error
+        except (KeyError, TypeError, AttributeError) as error:
             raise UnintelligibleError(f"a record of S3 lacks {error}") from error
     return found
 
@@ -73,9 +75,17 @@ def _of_eventbridge(event: dict[str, Any]) -> list[Arrival]:
     try:
         detail = event["detail"]
         # Here the key is spelled as it is.
-        return [Arrival(str(detail["bucket"]["name"]), str(detail["object"]["key"]))]
+        return [_arrival(detail["bucket"]["name"], detail["object"]["key"])]
     except (KeyError, TypeError) as error:
         raise UnintelligibleError(f"an event of S3 lacks {error}") from error
+
+
+def _arrival(bucket: object, key: object) -> Arrival:
+    try:
+        str(key).encode()
+    except UnicodeEncodeError as error:  # half of a character, as JSON may spell it
+        raise UnintelligibleError(f"a key is no text: {error}") from error
+    return Arrival(str(bucket), str(key))
 
 
 def _object(body: object) -> dict[str, Any]:
