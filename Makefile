@@ -28,7 +28,7 @@ run: $(VENV)/run ## The whole stack at http://localhost:8000
 
 .PHONY: test
 test: $(VENV)/dev ## The whole suite
-	@$(BIN)/python -m pytest --numprocesses 2
+	@$(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder --durations 15
 
 .PHONY: chaos
 chaos: $(VENV)/dev ## Kill, double, drop and restart: SEED=1 FILMS=20 SEGMENTS=20

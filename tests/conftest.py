@@ -16,6 +16,8 @@ from contract.frames import Picture, SegmentFrames
 
 TOGETHER = ("tests/browser/", "tests/deploy/")
 """Folders whose tests share one stack, or one system."""
+LONG = (*TOGETHER, "tests/chaos/", "tests/path/", "tests/workers/", "tests/monitoring/")
+"""Begun first, so that no process is left alone with one of them at the end."""
 
 
 class ByFile(LoadScopeScheduling):
@@ -35,6 +37,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.nodeid.startswith("tests/browser/"):
             item.add_marker(pytest.mark.browser)
+    items.sort(key=lambda item: _rank(item.nodeid))
+
+
+def _rank(nodeid: str) -> int:
+    ranks = (rank for rank, folder in enumerate(LONG) if nodeid.startswith(folder))
+    return next(ranks, len(LONG))
 
 
 @pytest.fixture(autouse=True)
