@@ -53,7 +53,7 @@ def chunk(job: Job, lease: Lease) -> list[Cut]:
         lease.check()
         film = sandbox.call(probe, source, limits)
         _charge(job, film.duration)
-        wishes = Wishes(target_seconds=segment_seconds(film, Engine(job.engine)))
+        wishes = _wishes(film, Engine(job.engine))
         prepared = sandbox.call(prepare, source, film, folder, wishes)
         with _prepared_depth(job, sandbox, prepared.spans) as depth:
             total = len(prepared.spans)
@@ -152,6 +152,13 @@ def film_seconds(film: Film, prepared: Prepared) -> float:
     """
     frames = sum(span.count for span in prepared.spans)
     return max(film.duration, frames / min(film.frames_per_second, MOST_FRAMES))
+
+
+def _wishes(film: Film, engine: Engine) -> Wishes:
+    return Wishes(
+        target_seconds=segment_seconds(film, engine),
+        look_for_cuts=engine.pays_for_context,
+    )
 
 
 def segment_seconds(film: Film, engine: Engine) -> float:

@@ -115,3 +115,16 @@ def test_a_slow_engine_has_segments_that_half_an_hour_suffices_for(
     assert longest * engine.seconds_per_megapixel <= 1800.01
     settings.SEGMENT_SECONDS = 0.5
     assert segment_seconds(film, engine) == 0.5
+
+
+def test_context_begins_where_a_decoder_can():
+    spans = plan(1000, 100, overlap=12, entries=range(0, 1000, 60))
+
+    assert [span.listed.start % 60 for span in spans] == [0] * len(spans)
+    assert {span.lead for span in spans[1:]} == {12}
+
+
+def test_a_cut_is_liked_better_than_an_entry_point():
+    spans = plan(300, 100, cuts=[60], entries=[88])
+
+    assert [(span.first, span.lead) for span in spans] == [(0, 0), (60, 0), (160, 12)]

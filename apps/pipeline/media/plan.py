@@ -2,7 +2,8 @@
 
 A boundary on a shot cut needs no overlap, because depth may jump there anyway; a
 boundary inside a shot gets frames of context on both sides, so that a model sees the
-same shot from either segment.
+same shot from either segment. That context best begins where a decoder can: then nothing
+is copied and decoded only to get there.
 """
 
 from __future__ import annotations
@@ -43,19 +44,22 @@ def plan(
     target_frames: int,
     cuts: Sequence[int] = (),
     overlap: int = OVERLAP,
+    entries: Sequence[int] = (),
 ) -> list[Span]:
     """Divide frames 0 … frame_count − 1 into spans that cover each exactly once.
 
-    `cuts` are numbers of frames that begin a shot, in any order. Spans hold between a
-    half and one and a half of the target, unless the film is shorter; the target grows
-    where the film would need more segments than keys can name.
+    `cuts` are numbers of frames that begin a shot, `entries` of frames that a decoder can
+    begin at, both in any order. Spans hold between a half and one and a half of the
+    target, unless the film is shorter; the target grows where the film would need more
+    segments than keys can name.
     """
     if frame_count < 1 or target_frames < 1 or overlap < 0:
         raise ValueError("a plan needs frames, a target and no negative overlap")
     shots = sorted({cut for cut in cuts if 0 < cut < frame_count})
+    begun = sorted({entry + overlap for entry in entries})
     # The shortest spans are half the target, so this many always suffice.
     target = max(target_frames, -(-2 * frame_count // MAX_SEGMENTS))
-    edges = _edges(frame_count, target, shots)
+    edges = _edges(frame_count, target, shots, begun)
     clean = {0, frame_count, *shots}
 
     def context(edge: int) -> int:
@@ -77,7 +81,9 @@ def targets(frame_count: int, target_frames: int) -> list[int]:
     return [span.first for span in plan(frame_count, target_frames)][1:]
 
 
-def _edges(frame_count: int, target: int, shots: list[int]) -> list[int]:
+def _edges(frame_count: int, target: int, *liked: list[int]) -> list[int]:
+    """Boundaries, at the best of those liked, rising, that are near: the first list counts
+    most."""
     shortest = ceil(target * (1 - SLACK))
     longest = max(1, int(target * (1 + SLACK)))
     edges = [0]
@@ -85,11 +91,12 @@ def _edges(frame_count: int, target: int, shots: list[int]) -> list[int]:
         wanted = edges[-1] + target
         # What is left behind the boundary must not be a splinter.
         last = min(edges[-1] + longest, frame_count - shortest)
-        near = shots[
-            bisect_left(shots, edges[-1] + shortest) : bisect_right(shots, last)
-        ]
-        edges.append(
-            min(near, key=lambda cut: abs(cut - wanted)) if near else min(wanted, last)
-        )
+        near = (_within(edges[-1] + shortest, last, some) for some in liked)
+        nearest = (min(some, key=lambda at: abs(at - wanted)) for some in near if some)
+        edges.append(next(nearest, min(wanted, last)))
     edges.append(frame_count)
     return edges
+
+
+def _within(first: int, last: int, numbers: list[int]) -> list[int]:
+    return numbers[bisect_left(numbers, first) : bisect_right(numbers, last)]

@@ -11,7 +11,7 @@ from apps.pipeline.media.film import Film
 from apps.pipeline.media.index import Index, build_index
 from apps.pipeline.media.mezzanine import make_mezzanine
 from apps.pipeline.media.plan import OVERLAP, TARGET_SECONDS, Span, plan, targets
-from apps.pipeline.media.ranges import extra_bytes, packet_ranges
+from apps.pipeline.media.ranges import entry_frames, extra_bytes, packet_ranges
 from apps.pipeline.media.split import object_format, split
 from contract.frames import SegmentFrames
 
@@ -28,6 +28,7 @@ class Wishes:
     overlap: int = OVERLAP
     """Frames on each side of a boundary that is not on a cut."""
     look_for_cuts: bool = True
+    """Which is to decode half the film; boundaries elsewhere have an overlap."""
     most_extra: float = 1.0
     """Bytes that segment objects may take beyond the source's own, as a share of these;
     over it, a mezzanine is cheaper to store and to decode."""
@@ -93,4 +94,5 @@ def _spans(path: Path, film: Film, index: Index, wishes: Wishes) -> list[Span]:
     if wishes.look_for_cuts:
         around = targets(index.frame_count, target)
         cuts = find_cuts(path, index, around, int(target * _REACH))
-    return plan(index.frame_count, target, cuts, wishes.overlap)
+    entries = entry_frames(index)
+    return plan(index.frame_count, target, cuts, wishes.overlap, entries)

@@ -96,11 +96,14 @@ def _packet_of_frame(index: Index) -> NDArray[np.intp]:
     return by_date[np.searchsorted(index.pts[by_date], index.frames)]
 
 
+def entry_frames(index: Index) -> list[int]:
+    """Numbers of the frames that a decoder can begin at, rising."""
+    return _entry_points(index)[0]
+
+
 def _entry_points(index: Index) -> tuple[list[int], list[int]]:
     """First clean frame of each keyframe packet, rising, and the packet's number."""
-    points = []
-    for packet in index.keyframes:
-        frame = int(np.searchsorted(index.frames, index.pts[packet]))
-        points.append((frame + int(index.recovery[packet]), int(packet)))
-    points.sort()
-    return [ready for ready, _ in points], [packet for _, packet in points]
+    packets = index.keyframes
+    ready = np.searchsorted(index.frames, index.pts[packets]) + index.recovery[packets]
+    order = np.lexsort((packets, ready))
+    return ready[order].tolist(), packets[order].tolist()
