@@ -65,8 +65,9 @@ def _join(
     frames = [segment.get_frames() for segment in segments.values()]
     film = Film.model_validate(job.film)
     sandbox = Sandbox(Allowance(seconds=settings.SANDBOX_SECONDS), lease.check)
-    sandbox.call(join, source, frames, list(segments), final, StereoMode(job.mode))
-    sandbox.call(verify_final, final, source, film, frames)
+    mode = StereoMode(job.mode)
+    sound = sandbox.call(join, source, frames, list(segments), final, mode)
+    sandbox.call(verify_final, final, sound, film, frames)
 
 
 def _is_wrong(segment: Segment, path: Path) -> bool:

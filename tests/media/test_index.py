@@ -54,9 +54,9 @@ def test_broken_timestamps_ask_for_a_mezzanine_that_keeps_every_frame(
         segments.append(convert(path, own, picture, tmp_path / f"stereo{number}.mp4"))
         frames.append(own)
     final = tmp_path / "final.mp4"
-    join(given, frames, segments, final, StereoMode.SBS)
+    sound = join(given, frames, segments, final, StereoMode.SBS)
 
-    verify_final(final, given, facts, frames)
+    verify_final(final, sound, facts, frames)
     assert numbers(final) == numbers(given)
 
 

@@ -12,6 +12,7 @@ from apps.pipeline.media.index import build_index
 from apps.pipeline.media.join import join
 from apps.pipeline.media.plan import plan
 from apps.pipeline.media.probe import Limits, probe
+from apps.pipeline.media.sound import sound_tracks
 from apps.pipeline.media.split import split
 from apps.pipeline.media.tools import open_media, video_stream
 from apps.pipeline.media.verify import starts_fast, verify_final, verify_segment
@@ -247,18 +248,18 @@ def test_a_final_is_checked_against_source_and_plan(source, tmp_path):
     film = probe(given, Limits())
     frames, segments = stereo(given, tmp_path)
     final = tmp_path / "final.mp4"
-    join(given, frames, segments, final, StereoMode.SBS)
+    sound = join(given, frames, segments, final, StereoMode.SBS)
 
-    verify_final(final, given, film, frames)
+    verify_final(final, sound, film, frames)
 
-    late = source("sound that starts late")
+    late = sound_tracks(source("sound that starts late"))
     chaptered = film.model_copy(update={"chapters": 2})
     moved = [frames[0], moved_frame(frames[1]), *frames[2:]]
     for mistake in (
         (final, late, film, frames),
-        (final, given, chaptered, frames),
-        (final, given, film, moved),
-        (final, given, film, frames[:-1]),
-        (segments[0], given, film, frames),
+        (final, sound, chaptered, frames),
+        (final, sound, film, moved),
+        (final, sound, film, frames[:-1]),
+        (segments[0], sound, film, frames),
     ):
         refusal(verify_final, *mistake)

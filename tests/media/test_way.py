@@ -47,8 +47,9 @@ def go(source: Path, folder: Path, wishes: Wishes) -> Way:
         frames.append(own)
         segments.append(stereo)
     final = folder / f"final.{film.extension}"
-    join(source, frames, segments, final, StereoMode.SBS)
-    verify_final(final, source, film, frames)
+    sound = join(source, frames, segments, final, StereoMode.SBS)
+    assert sound == sound_tracks(source)
+    verify_final(final, sound, film, frames)
     return Way(source, film, frames, prepared.path != source, final)
 
 

@@ -157,7 +157,7 @@ def _fault(
 def _refuse_a_clock_that_restarts(index: Index) -> None:
     """Recordings put end to end: their times say nothing of when frames are shown."""
     dated = index.dts[index.dts != UNDATED]
-    if (np.diff(dated) * index.time_base < -1).any():
+    if (np.diff(dated) < -1 / index.time_base).any():
         raise StereoSpotError(
             ErrorCode.UNSUPPORTED_VIDEO,
             "The clock of this recording starts again in the middle: "

@@ -25,6 +25,8 @@ class Timeline:
 
     time_base: Fraction
     pts: NDArray[np.int64]
+    order: tuple[NDArray[np.int32], ...]
+    """Of each segment: the frame, counted in the segment, of each packet as decoded."""
     delay: int
     """Frames by which decoding runs ahead: the deepest reordering in any segment."""
 
@@ -73,6 +75,7 @@ def timeline(frames: Sequence[SegmentFrames], segments: Sequence[Path]) -> Timel
         raise ValueError("there is one segment for each manifest")
     pts = core_times(frames)
     delay = 0
+    orders = []
     parameters: set[tuple[str, int, int, bytes]] = set()
     for number, (own, path) in enumerate(zip(frames, segments, strict=True)):
         try:
@@ -95,12 +98,13 @@ def timeline(frames: Sequence[SegmentFrames], segments: Sequence[Path]) -> Timel
         if order is None:
             raise invalid(f"segment {number} does not have the frames of its manifest")
         delay = max(delay, int((np.arange(len(order)) - order).max()))
-    return Timeline(frames[0].seconds_per_tick, pts, delay)
+        orders.append(order)
+    return Timeline(frames[0].seconds_per_tick, pts, tuple(orders), delay)
 
 
 def display_order(
     frames: SegmentFrames, stream: VideoStream
-) -> NDArray[np.intp] | None:
+) -> NDArray[np.int32] | None:
     """Frame numbers of a segment's packets in decoding order.
 
     None unless packets and the manifest's own frames match one to one, each within half
@@ -114,7 +118,7 @@ def display_order(
     core = np.array(frames.core, np.int64)
     if base is None or len(pts) != len(core):
         return None
-    order = np.argsort(np.argsort(pts, kind="stable"))
+    order = ranks(pts)
     # Both sides in ticks of neither: whole numbers compare exactly.
     tick = frames.seconds_per_tick
     scale = base.denominator * tick.denominator
@@ -123,6 +127,11 @@ def display_order(
     if (2 * np.abs(shown - wanted) >= int(tick * scale)).any():
         return None
     return order
+
+
+def ranks(pts: NDArray[np.int64]) -> NDArray[np.int32]:
+    """The place of each of these timestamps among all of them, once they are sorted."""
+    return np.argsort(np.argsort(pts, kind="stable")).astype(np.int32)
 
 
 def packets_of(stream: VideoStream) -> Iterator[Packet[Any]]:

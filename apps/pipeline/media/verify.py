@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from math import lcm
 from pathlib import Path
 
 import av
 
 from apps.pipeline.media.containers import codec_name
 from apps.pipeline.media.film import Film
-from apps.pipeline.media.sound import Sound, SoundTrack, sound_tracks
+from apps.pipeline.media.sound import Sound, SoundTrack
 from apps.pipeline.media.timeline import core_times, display_order, invalid
 from apps.pipeline.media.tools import open_media, video_stream
 from contract.frames import Picture, SegmentFrames
@@ -55,20 +56,25 @@ def verify_segment(
 
 
 def verify_final(
-    path: Path, source: Path, film: Film, frames: Sequence[SegmentFrames]
+    path: Path,
+    given: Sequence[SoundTrack],
+    film: Film,
+    frames: Sequence[SegmentFrames],
 ) -> None:
-    """Check a final against source and plan; raises StereoSpotError."""
+    """Check a final against plan and source, whose sound is given.
+
+    Raises StereoSpotError.
+    """
     try:
-        dates, made = _frames_and_sound(path)
-        given = sound_tracks(source)
+        base, dates, made = _frames_and_sound(path)
         with open_media(path) as container:
             subtitles = len(container.streams.subtitles)
             chapters = len(container.chapters())
     except (av.error.FFmpegError, ValueError) as error:
         raise invalid(f"the final cannot be read: {error}") from error
-    _check_frames(dates, frames, _tolerance(path))
+    _check_frames(base, dates, frames, _tolerance(path))
     start = Fraction(frames[0].core_start) * frames[0].seconds_per_tick
-    _check_sound(made, given, dates[0] - start)
+    _check_sound(made, given, dates[0] * base - start)
     _require(
         subtitles == len(film.subtitles),
         f"it has {subtitles} of {len(film.subtitles)} subtitle tracks",
@@ -100,11 +106,11 @@ def _tolerance(path: Path) -> Fraction:
     return _MILLISECOND if path.suffix == ".mkv" else Fraction(0)
 
 
-def _frames_and_sound(path: Path) -> tuple[list[Fraction], list[SoundTrack]]:
-    """Times of a final's frames in seconds, rising, and its sound tracks, in one read."""
+def _frames_and_sound(path: Path) -> tuple[Fraction, list[int], list[SoundTrack]]:
+    """Seconds per tick of a final, the times of its frames in ticks, rising, and its
+    sound tracks, in one read."""
     with open_media(path) as container:
         stream = video_stream(container)
-        base = stream.time_base or _MILLISECOND
         sound = Sound(container)
         dates = []
         for packet in container.demux(stream, *sound.streams):
@@ -114,25 +120,31 @@ def _frames_and_sound(path: Path) -> tuple[list[Fraction], list[SoundTrack]]:
                 dates.append(packet.pts)
         if not dates:
             raise ValueError("no frame has a timestamp")
-        return [date * base for date in sorted(dates)], sound.tracks
+        return stream.time_base or _MILLISECOND, sorted(dates), sound.tracks
 
 
 def _check_frames(
-    dates: list[Fraction], frames: Sequence[SegmentFrames], rounding: Fraction
+    base: Fraction,
+    dates: list[int],
+    frames: Sequence[SegmentFrames],
+    rounding: Fraction,
 ) -> None:
-    wanted = core_times(frames)
+    wanted = core_times(frames).tolist()
     _require(len(dates) == len(wanted), f"it has {len(dates)} of {len(wanted)} frames")
     tick = frames[0].seconds_per_tick
-    for number, (date, ticks) in enumerate(zip(dates, wanted.tolist(), strict=True)):
-        error = abs((date - dates[0]) - (ticks - int(wanted[0])) * tick)
-        _require(
-            error <= rounding or 2 * error < tick,
-            f"frame {number} is {float(error) * 1000:.3f} ms off its time",
-        )
+    # All in a unit of which both clocks and the tolerance count whole ones.
+    unit = Fraction(1, lcm(*(each.denominator for each in (base, tick, rounding))))
+    ours, theirs = int(base / unit), int(tick / unit)
+    most = max(int(rounding / unit), (theirs - 1) // 2)
+    for number, (date, ticks) in enumerate(zip(dates, wanted, strict=True)):
+        error = abs((date - dates[0]) * ours - (ticks - wanted[0]) * theirs)
+        if error > most:
+            off = f"{float(error * unit) * 1000:.3f} ms off its time"
+            raise invalid(f"frame {number} is {off}")
 
 
 def _check_sound(
-    made: list[SoundTrack], given: list[SoundTrack], shift: Fraction
+    made: Sequence[SoundTrack], given: Sequence[SoundTrack], shift: Fraction
 ) -> None:
     """`shift`: seconds by which the picture moved from source to final."""
     _require(
