@@ -6,7 +6,9 @@ import json
 from typing import Any
 
 import pytest
+from django.http import UnreadablePostError
 from django.test import Client
+from structlog.testing import capture_logs
 
 from apps.jobs import limits
 from apps.jobs.models import Account, Job
@@ -204,6 +206,19 @@ def test_a_request_that_is_too_large_is_refused(hers):
     body = refused(create(hers, asked(title="x" * 3_000_000)), 413, "too-large")
 
     assert body["who_must_act"] == "user"
+    assert not Job.objects.exists()
+
+
+def test_a_request_that_breaks_off_is_no_mistake_of_ours(hers, monkeypatch):
+    def read(*_):
+        raise UnreadablePostError("the line is lost")
+
+    monkeypatch.setattr("django.core.handlers.wsgi.WSGIRequest.read", read)
+
+    with capture_logs() as said:
+        refused(create(hers, asked()), 422, "invalid-input")
+
+    assert not [each for each in said if each["log_level"] == "error"]
     assert not Job.objects.exists()
 
 

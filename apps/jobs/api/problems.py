@@ -6,7 +6,7 @@ from typing import Any, Literal, cast
 
 import structlog
 from django.core.exceptions import RequestDataTooBig
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from pydantic import Field
@@ -81,6 +81,7 @@ def handle(api: NinjaAPI) -> None:
     api.add_exception_handler(ValidationError, _invalid)
     api.add_exception_handler(HttpError, _unreadable)
     api.add_exception_handler(RequestDataTooBig, _too_large)
+    api.add_exception_handler(UnreadablePostError, _broke_off)
     api.add_exception_handler(StereoSpotError, _said)
     api.add_exception_handler(Exception, _ours)
 
@@ -113,6 +114,11 @@ def _unreadable(request: HttpRequest, error: object) -> HttpResponse:
 
 def _too_large(request: HttpRequest, error: object) -> HttpResponse:
     return problem(ErrorCode.TOO_LARGE, "The request has more bytes than are taken.")
+
+
+def _broke_off(request: HttpRequest, error: object) -> HttpResponse:
+    """The line is lost, or its time is over; the middleware does not see it from here."""
+    return problem(ErrorCode.INVALID_INPUT, "The request broke off: send it again.")
 
 
 def _said(request: HttpRequest, error: object) -> HttpResponse:
