@@ -2,6 +2,7 @@
 
     estimates.remaining(job, segments)                 of a film that is being converted
     estimates.before(engine, picture, frames, ...)     of one that is not begun
+    estimates.expected(engine)                         of a minute of any film
     estimates.gpu_seconds(job), estimates.cost(job)    of what was converted
 
 A pace is the seconds of a megapixel of one frame, as recent segments of the same engine
@@ -20,7 +21,12 @@ from django.db.models import Sum
 
 from apps.jobs.models import Job, Segment
 from contract.frames import Picture
+from contract.modes import Engine
+from stereospot.machine import has_card
 
+HD = Picture(eye_width=1920, eye_height=1080)
+MINUTE = 24 * 60
+"""Frames."""
 LATELY = 200
 """Segments of an engine, the last that were done."""
 LEAST_OF_OWN, LEAST_OF_OTHERS = 3, 5
@@ -44,6 +50,31 @@ class Range:
         if seconds is None or seconds <= self.low or seconds >= self.high:
             return self
         return Range(self.low, seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What an engine takes here for a minute of HD film, of one worker."""
+
+    measured: Range | None
+    ours: float
+    """Seconds, by our own estimate: for where nothing was measured yet."""
+    lacks_card: bool
+    """This machine converts, and has no graphics card that the engine cannot do without."""
+
+    @property
+    def range(self) -> Range:
+        return self.measured or Range(self.ours, self.ours)
+
+
+def expected(engine: Engine) -> Expected:
+    return Expected(
+        measured=before(engine, HD, MINUTE, workers=1),
+        ours=engine.seconds_per_megapixel * megapixels(HD) * MINUTE,
+        lacks_card=engine is Engine.STEREOCRAFTER
+        and settings.CONVERTS_HERE
+        and not has_card(),
+    )
 
 
 def remaining(job: Job, segments: Sequence[Segment]) -> Range | None:

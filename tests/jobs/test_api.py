@@ -292,8 +292,46 @@ def test_a_link_to_the_film_needs_no_token(hers, job, client, own_store):
     assert b"".join(answer.streaming_content) == b"the film"
 
 
-def test_before_it_is_completed_there_is_no_film(hers, job):
-    refused(hers.get(f"{JOBS}/{job.pk}/result"), 409, "wrong-state")
+def test_a_playlist_leads_a_player_to_the_film(hers, job, client, own_store):
+    put_into(job, "completed")
+    (own_store / "result" / job.final_key).write_bytes(b"the film")
+
+    for path in (f"/jobs/{job.pk}/playlist", "/playlist"):
+        playlist = hers.get(f"/api/v1{path}")
+        head, name, link = playlist.text.splitlines()
+
+        assert playlist["Content-Type"].startswith("audio/x-mpegurl")
+        assert (head, name) == ("#EXTM3U", "#EXTINF:-1,Rain_3D_LRF_Full_SBS")
+        assert b"".join(client.get(link).streaming_content) == b"the film"
+
+
+@pytest.mark.parametrize("path", ["result", "playlist"])
+def test_before_it_is_completed_there_is_no_film(hers, job, path):
+    refused(hers.get(f"{JOBS}/{job.pk}/{path}"), 409, "wrong-state")
+
+
+def test_each_segment_is_told_of_page_by_page(hers, job):
+    claimed = ledger.claim_segment(job.pk, 1)
+    ledger.renew_segment(claimed, frames_done=7)
+    failed = ledger.claim_segment(job.pk, 2)
+    ledger.fail_segment(failed, StereoSpotError(ErrorCode.CRASHED, "It died."))
+
+    first = hers.get(f"{JOBS}/{job.pk}/segments", {"limit": 2}).json()
+    rest = hers.get(f"{JOBS}/{job.pk}/segments", {"first": first["next"]}).json()
+
+    assert [(s["index"], s["state"]) for s in first["segments"]] == [
+        (0, "done"),
+        (1, "running"),
+    ]
+    assert first["segments"][0]["seconds"] == 9.0
+    assert (first["segments"][1]["frames_done"], first["segments"][1]["frames"]) == (
+        7,
+        25,
+    )
+    assert [(s["index"], s["error"]["code"]) for s in rest["segments"]] == [
+        (2, "crashed")
+    ]
+    assert rest["next"] is None
 
 
 def test_a_film_that_is_gone_is_not_promised(hers, job):
@@ -338,6 +376,9 @@ def test_what_may_be_asked_for_is_said(hers):
     assert {mode["id"] for mode in offers["modes"]} >= {"sbs", "anaglyph"}
     licences = {e["id"]: e["licence"]["commerce"] for e in offers["engines"]}
     assert licences["stereocrafter"] is False
+    takes = {e["id"]: e["takes"] for e in offers["engines"]}
+    assert takes["preview"]["is_measured"] is False
+    assert takes["stereocrafter"]["low"] > takes["preview"]["high"] > 60
     assert offers["limits"]["source_bytes"] == 100_000_000_000
 
 

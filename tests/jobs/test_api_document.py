@@ -48,15 +48,21 @@ OPERATIONS = [
     "delete_job",
     "list_events",
     "list_jobs",
+    "list_segments",
     "list_uploads",
     "list_webhooks",
     "remove_webhook",
     "retry_job",
     "show_job",
     "show_offers",
+    "show_playlist",
+    "show_playlist_of_all",
     "show_result",
     "show_webhook",
 ]
+
+
+OF_EVERYBODY = ("list_jobs", "list_webhooks", "show_offers", "show_playlist_of_all")
 
 
 def operation_of(document: Any, name: str) -> Any:
@@ -91,7 +97,7 @@ def test_nothing_is_said_to_whom_it_does_not_concern(client, alice, charlie, job
 
     if name in ("create_job", "add_webhook"):
         assert his.status_code == 422  # nothing was asked for
-    elif name in ("list_jobs", "list_webhooks", "show_offers"):
+    elif name in OF_EVERYBODY:
         assert str(job.pk) not in his.text
         assert hook.target not in his.text
     else:

@@ -47,10 +47,18 @@ def film(owner: User, picture: Picture, seconds: list[float], **changes: object)
 
 
 def test_nothing_is_said_before_the_engine_was_used_here(alice):
-    film(alice, SMALL, [10] * 4)
     film(alice, SMALL, [10] * 9, engine="fast")
 
     assert estimates.before("preview", SMALL, 100, workers=1) is None
+
+
+def test_fewer_than_five_segments_are_no_measurement(alice):
+    film(alice, SMALL, [10] * 4)
+    assert estimates.before("preview", SMALL, 10, workers=1) is None
+
+    film(alice, LARGE, [40])  # the fifth, and the only one of its size
+    assert estimates.before("preview", SMALL, 10, workers=1) == Range(10, 10)
+    assert estimates.before("preview", LARGE, 10, workers=1).low == pytest.approx(80)
 
 
 def test_a_film_that_is_not_begun_is_measured_by_others_of_its_engine(alice):
@@ -168,7 +176,7 @@ def test_an_engine_s_card_says_what_was_measured_or_that_nothing_was(
     # Of HD frames a minute has 1440: one segment of ten frames in 5 s, so 12 min.
     film(alice, Picture(eye_width=1920, eye_height=1080), [4, 5, 5, 5, 500])
     settings.CONVERTS_HERE = True
-    monkeypatch.setattr("apps.jobs.templatetags.previews.has_card", lambda: has_card)
+    monkeypatch.setattr("apps.jobs.estimates.has_card", lambda: has_card)
     client.force_login(alice)
 
     page = client.get("/jobs/new/").text

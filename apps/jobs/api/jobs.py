@@ -16,7 +16,7 @@ from apps.jobs import ledger
 from apps.jobs.api import creating, watching
 from apps.jobs.api.access import TokenRequest, asked_job
 from apps.jobs.api.cursors import Cursor
-from apps.jobs.api.problems import answers, wrong_state
+from apps.jobs.api.problems import NO_FILM, answers, wrong_state
 from apps.jobs.api.shapes import (
     EventPage,
     JobDetail,
@@ -26,6 +26,8 @@ from apps.jobs.api.shapes import (
     MadeJob,
     NewJob,
     Result,
+    SegmentPage,
+    SegmentRow,
     State,
 )
 from apps.jobs.models import Job
@@ -34,7 +36,9 @@ from apps.jobs.sending import after_commit
 from apps.jobs.views.links import LINK_SECONDS, link
 from apps.jobs.views.listing import chosen
 from apps.jobs.views.media import size_of_final
+from apps.jobs.views.progress import with_waits
 from apps.pipeline import messages, retrying
+from contract.keys import MAX_SEGMENTS
 
 router = Router(tags=["Jobs"])
 
@@ -121,12 +125,29 @@ def list_events(
     return EventPage(events=events, last=events[-1].id if events else after)
 
 
+@router.get("/{uuid:job_id}/segments", response=answers(200, SegmentPage, 404, 422))
+def list_segments(
+    request: TokenRequest,
+    job_id: UUID,
+    first: Annotated[int, Query(ge=0, lt=MAX_SEGMENTS)] = 0,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> SegmentPage:
+    """The segments from `first` on, once the film is cut."""
+    job = asked_job(request, job_id)
+    found = job.segments.defer("frames", "depth").filter(index__gte=first)
+    page = list(with_waits(found).order_by("index")[: limit + 1])
+    return SegmentPage(
+        segments=[SegmentRow.of(segment) for segment in page[:limit]],
+        next=page[limit].index if len(page) > limit else None,
+    )
+
+
 @router.get("/{uuid:job_id}/result", response=answers(200, Result, 404, 409))
 def show_result(request: TokenRequest, job_id: UUID) -> Result:
     """A link to the film in 3D, good for some hours."""
     job = asked_job(request, job_id)
     if job.status != Job.Status.COMPLETED:
-        raise wrong_state("The job is not completed: there is no film yet.")
+        raise wrong_state(NO_FILM)
     size = size_of_final(job)
     if size is None:
         raise Http404

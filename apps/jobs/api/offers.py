@@ -2,18 +2,75 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.conf import settings
 from ninja import Router
 
-from apps.jobs import ledger
+from apps.jobs import estimates, ledger
 from apps.jobs.api.access import TokenRequest
 from apps.jobs.api.problems import answers
-from apps.jobs.api.shapes import EngineOffer, Limits, ModeOffer, Offers, OwnQuota
 from apps.jobs.forms import ENGINES, MODES
 from apps.jobs.models import ENGINE_CHOICES, MODE_CHOICES
-from contract.modes import Engine, StereoMode
+from contract.modes import Engine, Payload, StereoMode, WeightsLicence
 
 router = Router(tags=["Offers"])
+
+
+class ModeOffer(Payload):
+    id: StereoMode
+    name: str
+    about: str
+
+
+class ExpectedTime(Payload):
+    """Of one worker, for a minute of HD film (1920 × 1080, 24 frames a second)."""
+
+    low: float
+    """Seconds."""
+    high: float
+    is_measured: bool
+    """By what the engine lately took here; otherwise by our own estimate."""
+
+
+class EngineOffer(Payload):
+    id: Engine
+    name: str
+    about: str
+    licence: WeightsLicence
+    takes: ExpectedTime
+    lacks_card: bool
+    """The machine that converts has no graphics card, without which it cannot work."""
+
+
+class Limits(Payload):
+    source_bytes: int
+    """Largest file that is accepted."""
+    source_seconds: float
+    """Longest film that is accepted."""
+    link_hosts: list[str]
+    """Sites that films are fetched from, `*` for any; empty: from none."""
+    link_buckets: list[str]
+
+
+class OwnQuota(Payload):
+    """What you may have converted; null: without a limit."""
+
+    films_at_once: int | None
+    films: int
+    """In work now."""
+    minutes_a_month: int | None
+    minutes_left: float | None
+    renewed_at: datetime
+
+
+class Offers(Payload):
+    """What may be asked for here."""
+
+    modes: list[ModeOffer]
+    engines: list[EngineOffer]
+    limits: Limits
+    quota: OwnQuota
 
 
 @router.get("/offers", response=answers(200, Offers))
@@ -25,15 +82,7 @@ def show_offers(request: TokenRequest) -> Offers:
             ModeOffer(id=StereoMode(id_), name=name, about=MODES[StereoMode(id_)])
             for id_, name in MODE_CHOICES
         ],
-        engines=[
-            EngineOffer(
-                id=Engine(id_),
-                name=name,
-                about=ENGINES[Engine(id_)],
-                licence=Engine(id_).licence,
-            )
-            for id_, name in ENGINE_CHOICES
-        ],
+        engines=[_engine(Engine(id_), name) for id_, name in ENGINE_CHOICES],
         limits=Limits(
             source_bytes=settings.MAX_SOURCE_BYTES,
             source_seconds=settings.MAX_SOURCE_SECONDS,
@@ -47,4 +96,20 @@ def show_offers(request: TokenRequest) -> Offers:
             minutes_left=quota.minutes_left,
             renewed_at=quota.renewed_at,
         ),
+    )
+
+
+def _engine(engine: Engine, name: str) -> EngineOffer:
+    expected = estimates.expected(engine)
+    return EngineOffer(
+        id=engine,
+        name=name,
+        about=ENGINES[engine],
+        licence=engine.licence,
+        takes=ExpectedTime(
+            low=expected.range.low,
+            high=expected.range.high,
+            is_measured=expected.measured is not None,
+        ),
+        lacks_card=expected.lacks_card,
     )

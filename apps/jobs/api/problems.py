@@ -18,6 +18,7 @@ from contract.modes import Payload
 log = structlog.get_logger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
+NO_FILM = "The job is not completed: there is no film yet."
 
 
 class FieldProblem(Payload):

@@ -12,10 +12,11 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints, model_validator
 
-from apps.jobs.models import Job, Upload
+from apps.jobs.models import Job, Segment, Upload
 from apps.jobs.subscribing import LONGEST
+from apps.jobs.views.progress import shown_state
 from contract.errors import ErrorCode
-from contract.modes import Engine, Payload, StereoMode, StereoSettings, WeightsLicence
+from contract.modes import Engine, Payload, StereoMode, StereoSettings
 from contract.notices import Announcement, Failure
 from contract.origins import LONGEST_URL
 
@@ -153,6 +154,45 @@ class JobPage(Payload):
     """Send it as `after` for the next page; null: there is none."""
 
 
+class SegmentRow(Payload):
+    """One stretch of the film."""
+
+    index: int
+    """Counted from 0."""
+    state: str
+    """`pending`, `waiting` (for a GPU), `running`, `done` or `failed`."""
+    frames: int
+    frames_done: int
+    """By the present attempt; it may lag behind by seconds."""
+    attempt: int
+    """Which one it is; 0: nobody has begun."""
+    seconds: float | None
+    """That the successful attempt took."""
+    finished_at: datetime | None
+    error: Failure | None
+    """Of the last attempt that failed, while the segment is not done."""
+
+    @classmethod
+    def of(cls, segment: Segment) -> SegmentRow:
+        """Needs `with_waits`."""
+        return cls(
+            index=segment.index,
+            state=shown_state(segment),
+            frames=segment.frame_count,
+            frames_done=segment.frames_done,
+            attempt=segment.attempt,
+            seconds=segment.seconds,
+            finished_at=segment.finished_at,
+            error=_failure(segment),
+        )
+
+
+class SegmentPage(Payload):
+    segments: list[SegmentRow]
+    next: int | None
+    """Send it as `first` for the next page; null: there is none."""
+
+
 class JobEvent(Payload):
     id: int
     at: datetime
@@ -179,49 +219,6 @@ class Result(Payload):
     """By which players know the layout."""
     size: int
     """Bytes."""
-
-
-class ModeOffer(Payload):
-    id: StereoMode
-    name: str
-    about: str
-
-
-class EngineOffer(Payload):
-    id: Engine
-    name: str
-    about: str
-    licence: WeightsLicence
-
-
-class Limits(Payload):
-    source_bytes: int
-    """Largest file that is accepted."""
-    source_seconds: float
-    """Longest film that is accepted."""
-    link_hosts: list[str]
-    """Sites that films are fetched from, `*` for any; empty: from none."""
-    link_buckets: list[str]
-
-
-class OwnQuota(Payload):
-    """What you may have converted; null: without a limit."""
-
-    films_at_once: int | None
-    films: int
-    """In work now."""
-    minutes_a_month: int | None
-    minutes_left: float | None
-    renewed_at: datetime
-
-
-class Offers(Payload):
-    """What may be asked for here."""
-
-    modes: list[ModeOffer]
-    engines: list[EngineOffer]
-    limits: Limits
-    quota: OwnQuota
 
 
 class NewWebhook(Payload):
@@ -278,8 +275,8 @@ def _facts(job: Job) -> dict[str, object]:
     }
 
 
-def _failure(job: Job) -> Failure | None:
-    if not job.error_code:
+def _failure(of: Job | Segment) -> Failure | None:
+    if not of.error_code:
         return None
-    code = ErrorCode(job.error_code)
-    return Failure(code=code, message=job.error_message, who_must_act=code.blame)
+    code = ErrorCode(of.error_code)
+    return Failure(code=code, message=of.error_message, who_must_act=code.blame)

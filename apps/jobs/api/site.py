@@ -13,7 +13,7 @@ from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 from ninja.operation import Operation
 
-from apps.jobs.api import jobs, offers, uploads, webhooks
+from apps.jobs.api import jobs, offers, playlists, uploads, webhooks
 from apps.jobs.api.access import PersonalToken
 from apps.jobs.api.problems import CONTENT_TYPE, handle, problem
 from contract.errors import ErrorCode
@@ -54,6 +54,7 @@ handle(api)
 api.add_router("/jobs", jobs.router)
 api.add_router("/jobs", uploads.router)
 api.add_router("", offers.router)
+api.add_router("", playlists.router)
 api.add_router("/webhooks", webhooks.router)
 
 

@@ -11,7 +11,8 @@ from pathlib import PurePath
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpResponse
+from django.contrib.auth.models import User
+from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_safe
 
@@ -20,6 +21,7 @@ from apps.jobs.names import download_name
 from apps.jobs.views.access import AuthenticatedRequest, visible_job, visible_jobs
 from apps.jobs.views.links import link
 
+CONTENT_TYPE = "audio/x-mpegurl"
 MOST_FILMS = 1000
 """In one playlist, the newest ones."""
 
@@ -31,32 +33,40 @@ def playlist(request: AuthenticatedRequest, job_id: UUID) -> HttpResponse:
     job = visible_job(request.user, job_id)
     if job.status != Job.Status.COMPLETED:
         raise Http404
-    return _answer(request, [job], f"{_stem(job)}.m3u")
+    return of_one(request, request.user, job)
 
 
 @require_safe
 @login_required
 def playlist_of_all(request: AuthenticatedRequest) -> HttpResponse:
     """All of the person's own films, for staff too."""
-    own = visible_jobs(request.user).filter(
-        owner=request.user, status=Job.Status.COMPLETED
-    )
+    return of_all(request, request.user)
+
+
+def of_one(request: HttpRequest, user: User, job: Job) -> HttpResponse:
+    """Of a completed job, for somebody who may see it."""
+    return _answer(request, user, [job], f"{_stem(job)}.m3u")
+
+
+def of_all(request: HttpRequest, user: User) -> HttpResponse:
+    """Of this person's own films, the newest first."""
+    own = visible_jobs(user).filter(owner=user, status=Job.Status.COMPLETED)
     newest = own.defer("picture").order_by("-created_at", "-id")[:MOST_FILMS]
-    return _answer(request, newest, "StereoSpot.m3u")
+    return _answer(request, user, newest, "StereoSpot.m3u")
 
 
 def _answer(
-    request: AuthenticatedRequest, jobs: Iterable[Job], name: str
+    request: HttpRequest, user: User, jobs: Iterable[Job], name: str
 ) -> HttpResponse:
     lines = ["#EXTM3U"]
     for job in jobs:
         # The stem has no line breaks, and the link is percent-encoded: whatever a film
         # is called, it cannot add a line.
         lines.append(f"#EXTINF:{_seconds(job)},{_stem(job)}")
-        lines.append(link(request, request.user, job))
+        lines.append(link(request, user, job))
     response = HttpResponse(
         "".join(f"{line}\n" for line in lines),
-        content_type="audio/x-mpegurl; charset=utf-8",
+        content_type=f"{CONTENT_TYPE}; charset=utf-8",
     )
     response["Content-Disposition"] = content_disposition_header(True, name)
     response["Cache-Control"] = "no-store"
