@@ -30,6 +30,7 @@ class ErrorCode(StrEnum):
     UPLOAD_OVER = "upload-over"
     LINK_REFUSED = "link-refused"
     LINK_UNREACHABLE = "link-unreachable"
+    PROMPT_REFUSED = "prompt-refused"
     OBJECT_MISSING = "object-missing"
     DISK_FULL = "disk-full"
     OUT_OF_MEMORY = "out-of-memory"
@@ -75,6 +76,7 @@ _BLAME = {
     ErrorCode.UPLOAD_OVER: Blame.USER,
     ErrorCode.LINK_REFUSED: Blame.USER,
     ErrorCode.LINK_UNREACHABLE: Blame.TRANSIENT,
+    ErrorCode.PROMPT_REFUSED: Blame.USER,
     ErrorCode.DEPTH_UNUSABLE: Blame.USER,
     ErrorCode.TOO_MANY_FILMS: Blame.USER,
     ErrorCode.MINUTES_USED_UP: Blame.USER,

@@ -7,10 +7,17 @@ Sizes and lengths are those of Wan 2.2 TI2V-5B (model card): sides are multiples
 from __future__ import annotations
 
 import hashlib
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import (
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    StringConstraints,
+    model_validator,
+)
 
+from contract.frames import Picture, SegmentFrames
 from contract.modes import Payload, WeightsLicence
 
 MAKER = "wan"
@@ -24,6 +31,26 @@ CLIPS_LICENCE = WeightsLicence(name="Apache-2.0", commerce=True)
 """Of the weights, by the model card."""
 LONGEST_PROMPT = 2000
 """Characters."""
+BT709 = 1
+"""Code point of ISO/IEC 23091-2 for primaries, curve and matrix of high definition."""
+LIMITED_RANGE = 1
+PRESET, CRF = "medium", 16.0
+"""A clip may become a source, and is encoded once more then."""
+
+Words = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True, max_length=LONGEST_PROMPT, pattern=r"^[^\x00]*$"
+    ),
+]
+"""PostgreSQL has no text with a null character in it."""
+Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+Steps = Annotated[int, Field(ge=1, le=100)]
+Guidance = Annotated[float, Field(ge=0, le=20)]
+"""How far to go from what no prompt gives to what the prompt gives (Ho and Salimans 2022);
+at 1 the former is not computed."""
+Side = Annotated[int, Field(ge=SMALLEST_SIDE, le=LARGEST_SIDE)]
+"""Pixels."""
 
 
 def snapped_size(width: int, height: int) -> tuple[int, int]:
@@ -49,6 +76,26 @@ def _snapped(side: int, largest: int) -> int:
     return min(max(side // SIDE_STEP * SIDE_STEP, SMALLEST_SIDE), largest)
 
 
+class ClipWish(Payload):
+    """What a person says of the clip that is wanted."""
+
+    prompt: Annotated[Words, StringConstraints(min_length=1)]
+    """What is to be seen."""
+    negative_prompt: Words = ""
+    """What is not to be seen."""
+    seconds: float = Field(default=5.0, ge=1, le=LONGEST_SECONDS)
+    """How long; 4n + 1 frames at 24 a second come nearest (`frames_of`)."""
+    width: Side = 1280
+    """Pixels; what is made is the next smaller size that can be (`snapped_size`)."""
+    height: Side = 704
+    seed: Seed | None = None
+    """The same seed gives the same clip; none: one is drawn."""
+    steps: Steps = 50
+    """More take longer, and are finer."""
+    guidance: Guidance = 5.0
+    """How closely the clip keeps to the prompt; more is stricter, and harsher."""
+
+
 class Generation(Payload):
     """What clip to make, and where to put it; `s3://bucket/key` or `file:///path`."""
 
@@ -58,13 +105,11 @@ class Generation(Payload):
     image_uri: str | None = Field(default=None, max_length=2048)
     """Of a picture to begin with."""
     output_uri: str = Field(max_length=2048)
-    seed: NonNegativeInt = Field(default=0, le=LARGEST_SEED)
-    steps: int = Field(default=50, ge=1, le=100)
-    guidance: float = Field(default=5.0, ge=0, le=20)
-    """How far to go from what no prompt gives to what the prompt gives (Ho and Salimans
-    2022); at 1 the former is not computed."""
-    width: int = Field(default=1280, ge=SMALLEST_SIDE, le=LARGEST_SIDE, multiple_of=32)
-    height: int = Field(default=704, ge=SMALLEST_SIDE, le=LARGEST_SIDE, multiple_of=32)
+    seed: Seed = 0
+    steps: Steps = 50
+    guidance: Guidance = 5.0
+    width: Side = Field(default=1280, multiple_of=SIDE_STEP)
+    height: Side = Field(default=704, multiple_of=SIDE_STEP)
     frames: int = Field(default=121, ge=5, le=frames_of(LONGEST_SECONDS))
     """4n + 1 of them; others are refused."""
     attempt: NonNegativeInt = 0
@@ -84,6 +129,29 @@ class Generation(Payload):
     def maker(self) -> str:
         """What makes it, for logs and metrics."""
         return MAKER
+
+    @property
+    def picture(self) -> Picture:
+        """How the clip is encoded."""
+        return Picture(
+            eye_width=self.width,
+            eye_height=self.height,
+            preset=PRESET,
+            crf=CRF,
+            frame_rate=(FRAMES_PER_SECOND, 1),
+            gop=2 * FRAMES_PER_SECOND,
+            color_range=LIMITED_RANGE,
+            color_primaries=BT709,
+            color_trc=BT709,
+            color_space=BT709,
+        )
+
+    @property
+    def manifest(self) -> SegmentFrames:
+        """When its frames are shown."""
+        return SegmentFrames(
+            time_base=(1, FRAMES_PER_SECOND), start=0, pts=tuple(range(self.frames))
+        )
 
     @property
     def digest(self) -> str:

@@ -1,16 +1,17 @@
 """Every object key the system reads or writes, spelled here and nowhere else.
 
 source bucket
-    input/{job_id}/source.{ext}                                       browser, ingest
+    input/{job_id}/source.{ext}                            browser, ingest, inference
     input/{job_id}/depth.{ext}                                                browser
     input/{job_id}/image.{ext}                            who wants a clip made of it
     drop/{username}/[{mode}/]{name}                                  who brings films
     segments/{job_id}/{segment_index:05d}_{total_segments:05d}_{mode}.mp4       chunk
     segments/{job_id}/{segment_index:05d}_{total_segments:05d}_depth.mp4        chunk
     segments/{job_id}/{segment_index:05d}_{attempt}.json                        infer
+    segments/{job_id}/clip_{attempt}.json                                    generate
 result bucket
     jobs/{job_id}/segments/{segment_index}.mp4                              inference
-    jobs/{job_id}/final.{ext}                                                  concat
+    jobs/{job_id}/final.{ext}                                       concat, inference
 
 Builders raise `ValueError` on what cannot be a key. Parsers take keys from outside
 (events, listings) and answer ``None`` for anything that is not exactly one of ours.
@@ -41,7 +42,7 @@ _PLACE = rf"segments/{_UUID}/(?P<index>\d{{5}})_(?P<total>\d{{5}})"
 _SEGMENT = re.compile(rf"{_PLACE}_{_MODE}\.mp4", re.ASCII)
 _DEPTH_SEGMENT = re.compile(rf"{_PLACE}_depth\.mp4", re.ASCII)
 _REQUEST = re.compile(
-    rf"segments/{_UUID}/(?P<index>\d{{5}})_(?P<attempt>0|[1-9]\d{{0,8}})\.json",
+    rf"segments/{_UUID}/(?P<index>\d{{5}}|clip)_(?P<attempt>0|[1-9]\d{{0,8}})\.json",
     re.ASCII,
 )
 _STEREO_SEGMENT = re.compile(
@@ -166,23 +167,29 @@ class DepthSegmentKey:
 
 @dataclass(frozen=True, slots=True)
 class RequestKey:
-    """What an asynchronous endpoint is asked to do with one segment."""
+    """What an asynchronous endpoint is asked to do with one segment, or for a clip."""
 
     job_id: UUID
-    index: int
+    index: int | None
+    """None: it is to make the clip of the job's prompt."""
     attempt: int
 
     def __str__(self) -> str:
-        if not (0 <= self.index < MAX_SEGMENTS and 0 <= self.attempt < 10**9):
+        is_known = self.index is None or 0 <= self.index < MAX_SEGMENTS
+        if not (is_known and 0 <= self.attempt < 10**9):
             raise ValueError(f"attempt {self.attempt} of {self.index} has no key")
-        return f"{segments_prefix(self.job_id)}{self.index:05d}_{self.attempt}.json"
+        what = "clip" if self.index is None else f"{self.index:05d}"
+        return f"{segments_prefix(self.job_id)}{what}_{self.attempt}.json"
 
     @classmethod
     def parse(cls, key: str) -> RequestKey | None:
         match = _REQUEST.fullmatch(key)
-        if match is None or int(match["index"]) >= MAX_SEGMENTS:
+        if match is None:
             return None
-        return cls(UUID(match["job_id"]), int(match["index"]), int(match["attempt"]))
+        index = None if match["index"] == "clip" else int(match["index"])
+        if index is not None and index >= MAX_SEGMENTS:
+            return None
+        return cls(UUID(match["job_id"]), index, int(match["attempt"]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -40,6 +41,16 @@ class StereoMode(StrEnum):
         if self.is_half:
             return width, height
         return width * self.columns, height * self.rows
+
+
+FLAT: Literal["flat"] = "flat"
+"""No second eye: of a prompt its clip, as it was made."""
+Mode: TypeAlias = StereoMode | Literal["flat"]
+
+
+def mode_of(name: str) -> Mode:
+    """The mode that a job's row names; ValueError for what is none."""
+    return FLAT if name == FLAT else StereoMode(name)
 
 
 class WeightsLicence(Payload):

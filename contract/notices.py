@@ -7,7 +7,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from contract.errors import Blame, ErrorCode
-from contract.modes import Engine, Payload, StereoMode
+from contract.modes import Engine, Mode, Payload
 
 
 class NoticeKind(StrEnum):
@@ -31,7 +31,7 @@ class JobFacts(Payload):
 
     id: UUID
     title: str
-    mode: StereoMode
+    mode: Mode
     engine: Engine
     error: Failure | None = None
 

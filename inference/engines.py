@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from contract.errors import ErrorCode, StereoSpotError
+from contract.generation import MAKER
 from contract.modes import Engine
 from inference.memory import enough_for
 from inference.pipeline import Pipeline, Rendering
@@ -19,6 +20,7 @@ from inference.stages.fill.push_pull import push_pull
 
 if TYPE_CHECKING:
     from inference.diffusion.networks import Networks
+    from inference.generate import Clips
     from inference.hardware import Hardware
     from inference.stages.depth.anything import DepthAnything
     from inference.weights import Located, Repository
@@ -79,23 +81,33 @@ def pipeline_for(
                 return _stereocrafter(reference=reference, depth=depth)
 
 
+def clips() -> Clips:
+    """What makes clips of prompts, ready to run; kept as an engine's networks are.
+
+    StereoSpotError: as `Clips.ready`.
+    """
+    from inference.generate import Clips
+
+    return _shelf.kept(MAKER, "clips", Clips.ready)
+
+
 def forget() -> None:
     """Let go of the networks that are kept; a pipeline that is in use keeps its own."""
     _shelf.clear()
 
 
 class _Shelf:
-    """What was loaded for one engine, the last one asked for.
+    """What was loaded for one engine or for clips, whichever was asked for last.
 
     Two engines' networks need not fit into memory together.
     """
 
     def __init__(self) -> None:
-        self._engine: Engine | None = None
+        self._engine: str | None = None
         self._kept: dict[str, Any] = {}
 
-    def kept(self, engine: Engine, name: str, make: Callable[[], T]) -> T:
-        if engine is not self._engine:
+    def kept(self, engine: str, name: str, make: Callable[[], T]) -> T:
+        if engine != self._engine:
             self.clear()
             self._engine = engine
         if name not in self._kept:

@@ -27,8 +27,7 @@ from torch import Tensor
 from transformers import AutoTokenizer, UMT5EncoderModel
 
 from contract.errors import ErrorCode, StereoSpotError
-from contract.frames import Picture, SegmentFrames
-from contract.generation import FRAMES_PER_SECOND, Generated, Generation
+from contract.generation import Generated, Generation
 from inference.encoder import writer
 from inference.hardware import Hardware, hardware_within
 from inference.heartbeat import beat, heard
@@ -39,11 +38,6 @@ from inference.weights.loading import loaded, readable
 
 log = logging.getLogger(__name__)
 
-BT709 = 1
-"""Code point of ISO/IEC 23091-2 for primaries, curve and matrix of high definition."""
-LIMITED_RANGE = 1
-PRESET, CRF = "medium", 16.0
-"""A clip may become a source, and is encoded once more then."""
 LARGEST_IMAGE = 100_000_000
 """Pixels of a picture to begin with: what it takes is opened in memory, whole."""
 
@@ -161,10 +155,7 @@ def generate(
     )
     with enough_for(too_large), heard(partial(on_step, 0)):
         pictures = clips.frames(wanted, image=image, on_step=on_step)
-        frames = SegmentFrames(
-            time_base=(1, FRAMES_PER_SECOND), start=0, pts=tuple(range(len(pictures)))
-        )
-        with writer(target, frames, _picture(wanted), None) as write:
+        with writer(target, wanted.manifest, wanted.picture, None) as write:
             for picture in pictures:
                 write(picture[None])
                 beat()
@@ -207,21 +198,6 @@ def _stepped(
     beat()
     on_step(step + 1)
     return state
-
-
-def _picture(wanted: Generation) -> Picture:
-    return Picture(
-        eye_width=wanted.width,
-        eye_height=wanted.height,
-        preset=PRESET,
-        crf=CRF,
-        frame_rate=(FRAMES_PER_SECOND, 1),
-        gop=2 * FRAMES_PER_SECOND,
-        color_range=LIMITED_RANGE,
-        color_primaries=BT709,
-        color_trc=BT709,
-        color_space=BT709,
-    )
 
 
 def _dtype(device: torch.device) -> torch.dtype:

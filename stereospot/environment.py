@@ -110,6 +110,8 @@ class Environment(BaseSettings):
     quota_minutes_a_month: int | None = Field(default=600, ge=0)
     """Film minutes that one person may have converted in a month; empty: any number."""
 
+    prompts: bool = False
+    """Clips are made of prompts, by networks whose weights are about 30 GB to fetch."""
     ingest_hosts: Annotated[list[str], NoDecode] = []
     """Sites that films may be fetched from, by commas, each with what is below it; `*`:
     any. Unset: films are not fetched from the web."""

@@ -208,6 +208,7 @@ CELERY_TASK_CREATE_MISSING_QUEUES = True
 CELERY_TASK_ROUTES = {
     "chunk": {"queue": "media"},
     "concat": {"queue": "media"},
+    "generate": {"queue": "gpu"},
     "infer": {"queue": "gpu"},
     "ingest": {"queue": "media"},
     "sweep": {"queue": "control"},
@@ -250,6 +251,7 @@ CLOUDWATCH_SYSTEM = env.cloudwatch_system
 
 # --- Films from elsewhere ---------------------------------------------------------
 
+PROMPTS = env.prompts
 INGEST_HOSTS = [host.lower() for host in env.ingest_hosts]
 INGEST_BUCKETS = env.ingest_buckets
 INGEST_MAX_HEIGHT = env.ingest_max_height

@@ -60,6 +60,8 @@ def is_download_name(name: str) -> bool:
 
 def download_name(job: Job) -> str:
     """What the final is called on a person's disk."""
+    if job.is_flat:
+        return _named(job, f".{job.final_extension}")
     return _named(job, f"_{_LAYOUTS[StereoMode(job.mode)]}.{job.final_extension}")
 
 

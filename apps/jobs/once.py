@@ -18,7 +18,7 @@ from django.db import IntegrityError, transaction
 from apps.jobs import limits
 from apps.jobs.models import Job, Upload
 from contract.errors import ErrorCode, StereoSpotError
-from contract.origins import Link
+from contract.origins import Link, Prompt
 
 
 class UsedError(StereoSpotError):
@@ -79,7 +79,13 @@ def _known(job: Job, brought: Sequence[Upload]) -> Job | None:
 
 def _wishes(job: Job, brought: Sequence[Upload]) -> tuple[object, ...]:
     files = {each.kind: (each.name, each.size) for each in brought}
-    return job.origin, files, job.mode, job.engine, job.settings, _title(job)
+    return _wanted(job), files, job.mode, job.engine, job.settings, _title(job)
+
+
+def _wanted(job: Job) -> object:
+    """Of a prompt what was said; the seed may have been drawn."""
+    origin = job.get_origin()
+    return origin.wish if isinstance(origin, Prompt) else origin
 
 
 def _title(job: Job) -> str | None:

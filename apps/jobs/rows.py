@@ -26,12 +26,15 @@ FOR_GPU = State("waiting", "Waiting for a GPU")
 
 
 def state_of(job: Job, *, converting: int = 0, waiting: int = 0) -> State:
-    """By how many of its segments are converted now, and how many wait for a GPU."""
+    """By how many of its segments are converted now, and how many of them, or clips, wait
+    for a GPU."""
     if job.status in OWN_STAGES and job.lease_expires_at is None:
         return QUEUED
     if job.status == Job.Status.CHUNKED and not converting:
         return FOR_GPU if waiting else QUEUED
-    return State(job.status, job.get_status_display())
+    if job.status == Job.Status.INGESTING and waiting:
+        return FOR_GPU
+    return State(job.status, job.status_words)
 
 
 def waiting_for_gpu() -> Exists:
@@ -41,6 +44,16 @@ def waiting_for_gpu() -> Exists:
             segment=OuterRef("pk"), answered_at=None, is_waiting=True
         )
     )
+
+
+def clips_waiting(jobs: Iterable[Job]) -> set[UUID]:
+    """Those whose clip waits for a GPU, likewise."""
+    making = [job.pk for job in jobs if job.status == Job.Status.INGESTING]
+    if not making:
+        return set()
+    waiting = Invocation.objects.filter(answered_at=None, is_waiting=True)
+    clips = waiting.filter(job__in=making, segment_index=None)
+    return set(clips.values_list("job", flat=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +99,8 @@ def _counts(jobs: list[Job]) -> dict[UUID, tuple[int, int, int]]:
             waiting=Count("pk", filter=Q(waits)),
         )
     )
-    return {job_id: tuple(numbers) for job_id, *numbers in counted}
+    found = {job_id: tuple(numbers) for job_id, *numbers in counted}
+    return found | dict.fromkeys(clips_waiting(jobs), (0, 0, 1))
 
 
 def _took(job: Job) -> float | None:

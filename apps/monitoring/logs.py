@@ -17,7 +17,7 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 from django_structlog.signals import bind_extra_request_metadata
 
-OF_FILMS = ("ingest", "chunk", "infer", "concat", "tidy")
+OF_FILMS = ("ingest", "generate", "chunk", "infer", "concat", "tidy")
 """Tasks whose arguments are a job's id, and maybe a segment's index."""
 _JOB = re.compile(r"/jobs/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/")
 

@@ -14,15 +14,17 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from django.db import connection
-from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet
 from django.utils.timezone import now
 
 from apps.jobs import ledger
 from apps.jobs.models import (
     ACTIVE,
+    GENERATING,
     OWN_STAGES,
     DeadLetter,
     Event,
@@ -69,7 +71,7 @@ class GpuSide:
     last_answer: datetime | None
     """When an inference server or endpoint last answered, whatever it said."""
     running: int
-    """Segments that a worker has in hand."""
+    """Segments and clips that a worker has in hand."""
     asked: int
     """Of those, so many that an inference server or endpoint was asked for."""
     waiting: int
@@ -96,7 +98,9 @@ def workers() -> list[Worker]:
 
 
 def gpu_side() -> GpuSide:
-    running = Segment.objects.filter(status=Segment.Status.RUNNING)
+    segments = Segment.objects.filter(status=Segment.Status.RUNNING)
+    clips = Job.objects.filter(GENERATING, lease_expires_at__isnull=False)
+    running = segments.count() + clips.count()
     open_ones = Q(answered_at=None)
     asked = Invocation.objects.aggregate(
         last=Max("answered_at"),
@@ -104,9 +108,7 @@ def gpu_side() -> GpuSide:
         waiting=Count("id", filter=open_ones & Q(is_waiting=True)),
     )
     last_done = Segment.objects.aggregate(last=Max("finished_at"))["last"]
-    return GpuSide(
-        last_done, asked["last"], running.count(), asked["asked"], asked["waiting"]
-    )
+    return GpuSide(last_done, asked["last"], running, asked["asked"], asked["waiting"])
 
 
 def stuck_jobs() -> QuerySet[Job]:
@@ -149,14 +151,16 @@ def _oldest() -> dict[str, float]:
     segments = Segment.objects.filter(
         status=Segment.Status.PENDING, job__status=Job.Status.CHUNKED
     )
-    due = {
-        "media": stages.order_by("notify_at").values_list("notify_at", flat=True),
-        "gpu": segments.order_by("notify_at").values_list("notify_at", flat=True),
-    }
-    oldest = {}
-    for name, times in due.items():
-        first = times.exclude(notify_at=None).first()
+    due: list[tuple[str, QuerySet[Any]]] = [
+        ("media", stages.exclude(GENERATING)),
+        ("gpu", stages.filter(GENERATING)),
+        ("gpu", segments),
+    ]
+    oldest: dict[str, float] = {}
+    for name, waiting in due:
+        first = waiting.aggregate(first=Min("notify_at"))["first"]
         # A pause before the next attempt is no waiting.
         if first is not None and (sent := first - ledger.DELIVERY) <= now():
-            oldest[name] = (now() - sent).total_seconds()
+            waited = (now() - sent).total_seconds()
+            oldest[name] = max(waited, oldest.get(name, 0.0))
     return oldest

@@ -1,5 +1,6 @@
 """Which message starts what: the canvas of a film, sent after the ledger has committed.
 
+chain( ingest or generate, tidy ) where nobody brings the film, then
 chain( chunk, tidy ), where chunk replaces itself by
     chord( group( infer(0) … infer(n−1) ), concat )
 
@@ -27,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 QUEUES = ("media", "gpu", "control")
 _STAGES = {
-    Job.Status.INGESTING: "ingest",
+    Job.Status.INGESTING: "ingest",  # or generate, of a prompt
     Job.Status.CHUNKING: "chunk",
     Job.Status.REASSEMBLING: "concat",
 }
@@ -36,6 +37,8 @@ _STAGES = {
 def send_stage(job: Job, *, pause: int = 0) -> None:
     """Start (again) the stage that the job is in, if one worker does it."""
     name = _STAGES.get(Job.Status(job.status))
+    if job.status == Job.Status.INGESTING and job.get_prompt():
+        name = "generate"
     if name is None:  # it was stopped meanwhile
         return
     log.info("stage sent", job_id=str(job.pk), stage=name, attempt=job.attempt)

@@ -23,7 +23,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.timezone import now
 
 from apps.jobs import ledger, limits
-from apps.jobs.models import OWN_STAGES, Job, Notice, Segment, Upload
+from apps.jobs.models import GENERATING, OWN_STAGES, Job, Notice, Segment, Upload
 from apps.monitoring import tallies
 from apps.pipeline import arriving, cloudwatch, dead_letters, invocations, messages
 from stereospot.celery import app
@@ -154,17 +154,21 @@ def _finished_conversions() -> int:
 
 
 def _silent_stages() -> int:
+    waiting = Job.objects.filter(status__in=OWN_STAGES, lease_expires_at=None)
+    others, clips = waiting.exclude(GENERATING), waiting.filter(GENERATING)
+    return _sent_again(others, "media") + _sent_again(clips, "gpu", _pending_segments())
+
+
+def _sent_again(waiting: QuerySet[Job], queue: str, *beside: QuerySet[Any]) -> int:
+    """Those stages whose message is not in the queue, which others wait for `beside`."""
+
     def send(job: Job) -> bool:
         ledger.note_sent(job.pk)
         messages.send_stage(job)
         return True
 
-    waiting = Job.objects.filter(
-        status__in=OWN_STAGES,
-        lease_expires_at=None,
-    )
-    found = messages.waiting("media")
-    if _is_crowded(found, waiting):
+    found = messages.waiting(queue)
+    if _is_crowded(found, waiting, *beside):
         return 0
     # It holds other messages as well, so its length says little of theirs.
     patience = PATIENCE if found else timedelta()
@@ -172,14 +176,25 @@ def _silent_stages() -> int:
     return _each(silent[:BATCH], send)
 
 
-def _is_crowded(found: int, waiting: QuerySet[Any]) -> bool:
+def _is_crowded(found: int, *waiting: QuerySet[Any]) -> bool:
     """Whether a queue holds more than two messages for each row that waits for one.
 
     What waits for long behind many is sent again, once or twice. Without a bound a busy
     queue would grow by all of it with each patience, until nothing else came to its turn.
     What is lost then waits until the queue is shorter: it would have waited in there, too.
     """
-    return found > 2 * waiting.order_by()[: found + 1].count()
+    return found > 2 * _count(waiting, found + 1)
+
+
+def _count(waiting: Iterable[QuerySet[Any]], most: int) -> int:
+    """How many there are, counted no further than `most` of each."""
+    return sum(rows.order_by()[:most].count() for rows in waiting)
+
+
+def _pending_segments() -> QuerySet[Segment]:
+    return Segment.objects.filter(
+        status=Segment.Status.PENDING, job__status=Job.Status.CHUNKED
+    )
 
 
 def _silent_segments() -> int:
@@ -187,9 +202,7 @@ def _silent_segments() -> int:
         messages.send_segment(segment.job_id, segment.index, attempt=segment.attempt)
         return True
 
-    waiting = Segment.objects.filter(
-        status=Segment.Status.PENDING, job__status=Job.Status.CHUNKED
-    )
+    waiting = _pending_segments()
     silent = waiting.filter(_is_lost(waiting)).order_by("notify_at", "job", "index")[
         :BATCH
     ]
@@ -210,10 +223,12 @@ def _is_lost(waiting: QuerySet[Segment]) -> Q:
     the few that were tried before: they are sent one by one. If it is crowded, none.
     """
     found = messages.waiting("gpu")
-    expected = waiting.filter(notify_at__lte=now() + ledger.DELIVERY).order_by()
-    if _is_crowded(found, expected):
+    clips = Job.objects.filter(GENERATING, lease_expires_at=None)
+    due = {"notify_at__lte": now() + ledger.DELIVERY}
+    expected = waiting.filter(**due), clips.filter(**due)
+    if _is_crowded(found, *expected):
         return Q(pk__in=[])
-    if expected[: found + 1].count() <= found:
+    if _count(expected, found + 1) <= found:
         return Q(attempt__gt=0, notify_at__lte=now() - PATIENCE)
     return Q(notify_at__lte=now() - (PATIENCE if found else timedelta()))
 

@@ -24,12 +24,14 @@ from apps.jobs.models import Job
 from apps.jobs.sending import after_commit
 from apps.pipeline import chunk as chunking
 from apps.pipeline import concat as joining
+from apps.pipeline import generate as generating
 from apps.pipeline import infer as inference
 from apps.pipeline import ingest as ingesting
 from apps.pipeline import messages, telling
 from apps.pipeline import sweep as sweeping
 from apps.pipeline import tidy as tidying
 from apps.pipeline.attempts import attempt
+from apps.pipeline.backends import ClipClaim
 from apps.pipeline.leases import StageClaim, recorded
 from contract.errors import StereoSpotError
 from workers.batches import publish_batch
@@ -56,6 +58,28 @@ def ingest(self: Task[..., Any], job_id: str) -> None:
         if not recorded(lambda: ledger.finish_ingest(job, *source)):
             raise Ignore
     messages.send_stage(recorded(lambda: Job.objects.get(pk=job.pk)))
+
+
+@shared_task(name="generate", bind=True, max_retries=None, throws=TOLD)
+def generate(self: Task[..., Any], job_id: str) -> None:
+    """Make the clip of the job's prompt; then have it cut, if more is to become of it."""
+    job = _claimed(ledger.claim_stage, UUID(job_id), Job.Status.INGESTING)
+    if job is None:
+        _hand_on_again(self, UUID(job_id))
+        return
+    claim = ClipClaim(job)
+    with bound_contextvars(job_id=job_id, stage="generate", attempt=job.attempt):
+        done = attempt(claim, partial(generating.generate, claim))
+        if isinstance(done, StereoSpotError):
+            again = recorded(lambda: ledger.fail_stage(job, done))
+            _again(self, job.pk, again, done)
+        picture = claim.request().picture
+        if not recorded(lambda: ledger.finish_generate(job, done, picture)):
+            raise Ignore
+    if job.is_flat:
+        after_commit(messages.send_notices, job.pk)
+    else:
+        messages.send_stage(recorded(lambda: Job.objects.get(pk=job.pk)))
 
 
 @shared_task(name="chunk", bind=True, max_retries=None, throws=TOLD)
@@ -183,7 +207,7 @@ def _hand_on_again(task: Task[..., Any], job_id: UUID) -> None:
     job = recorded(lambda: Job.objects.filter(pk=job_id).first())
     if job is None:
         return
-    if task.name == "ingest" and job.status == Job.Status.CHUNKING:
+    if task.name in ("ingest", "generate") and job.status == Job.Status.CHUNKING:
         messages.send_stage(job)
     elif task.name == "chunk" and job.status == Job.Status.CHUNKED:
         _become_conversion(task, job)

@@ -16,6 +16,7 @@ locals {
 
   objects = {
     sources   = "${local.bucket_arns.source}/input/*"
+    clips     = "${local.bucket_arns.source}/input/*/source.mp4"
     segments  = "${local.bucket_arns.source}/segments/*"
     results   = "${local.bucket_arns.result}/jobs/*"
     answers   = "${local.bucket_arns.result}/sagemaker/*"
@@ -63,7 +64,7 @@ locals {
         Resource = local.objects.any_films
       },
     ]
-    "video-worker" = concat( # infer
+    "video-worker" = concat( # infer, generate
       [
         local.may.send,
         local.may.take.gpu,
@@ -74,7 +75,7 @@ locals {
         },
         { # what came back, to look at; a void attempt's, to delete
           Action   = ["s3:GetObject", "s3:DeleteObject"]
-          Resource = [local.objects.results]
+          Resource = [local.objects.results, local.objects.clips]
         },
       ],
       local.sagemaker ? [

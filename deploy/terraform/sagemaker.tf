@@ -156,7 +156,7 @@ locals {
     {
       Effect   = "Allow"
       Action   = ["s3:GetObject", "s3:PutObject", "s3:PutObjectTagging"]
-      Resource = [local.objects.results]
+      Resource = [local.objects.results, local.objects.clips]
     },
     { Effect = "Allow", Action = ["secretsmanager:GetSecretValue"], Resource = [local.secret_arns["hf-token"]] },
   ]

@@ -107,7 +107,6 @@ class _Converter:
         self._inbox = inbox
         self._objects = Objects(settings.aws_region)
         self._reported = 0.0
-        self._clips: Clips | None = None
         for engine in settings.inference_engines:
             self._pipeline(engine)
 
@@ -177,17 +176,14 @@ class _Converter:
         return Answer(generated, wanted.width * wanted.height * generated.frames)
 
     def _clips_ready(self) -> Clips:
-        """Loaded at the first call; two kinds of networks need not fit together."""
-        from inference import engines
-        from inference.generate import Clips
+        """Loaded at the first call, kept for the next: see `clips`."""
+        from inference.engines import clips
         from inference.heartbeat import heard
 
-        if self._clips is None:
-            engines.forget()
-            with heard(self._check):
-                self._clips = Clips.ready()
-            log.info("engine ready", engine=MAKER, version=self._clips.version)
-        return self._clips
+        with heard(self._check):
+            ready = clips()
+        log.info("engine ready", engine=MAKER, version=ready.version)
+        return ready
 
     def _pipeline(
         self, engine: Engine, *, reference: bool = False, depth: bool = True
@@ -196,7 +192,6 @@ class _Converter:
         from inference.engines import pipeline_for
         from inference.heartbeat import heard
 
-        self._clips = None
         began = time.monotonic()
         with heard(self._check):  # a cancelled download is not waited for
             pipeline = pipeline_for(engine, reference=reference, depth=depth)

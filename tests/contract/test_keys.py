@@ -41,6 +41,7 @@ def test_keys_are_spelled_as_agreed():
     assert str(DepthKey(JOB, "mkv")) == f"input/{JOB}/depth.mkv"
     assert str(DepthSegmentKey(JOB, 7, 120)) == f"segments/{JOB}/00007_00120_depth.mp4"
     assert str(RequestKey(JOB, 7, 2)) == f"segments/{JOB}/00007_2.json"
+    assert str(RequestKey(JOB, None, 2)) == f"segments/{JOB}/clip_2.json"
     assert str(StereoSegmentKey(JOB, 7)) == f"jobs/{JOB}/segments/7.mp4"
     assert str(FinalKey(JOB)) == f"jobs/{JOB}/final.mp4"
 
@@ -54,6 +55,7 @@ def test_what_is_built_is_parsed_to_the_same(job_id, a, b, mode):
         SegmentKey(job_id, index, total, mode),
         DepthSegmentKey(job_id, index, total),
         RequestKey(job_id, index, a),
+        RequestKey(job_id, None, a),
         StereoSegmentKey(job_id, index),
         FinalKey(job_id, "mkv"),
     ):
@@ -124,6 +126,7 @@ def test_what_is_almost_the_key_of_a_stereo_segment_is_none(key):
     [
         f"segments/{JOB}/00007_02.json",
         f"segments/{JOB}/7_2.json",
+        f"segments/{JOB}/clip_02.json",
         f"segments/{JOB}/99999_2.json",
         f"segments/{JOB}/00007_00120_sbs.mp4",
     ],

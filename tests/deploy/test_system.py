@@ -175,7 +175,8 @@ def test_every_service_may_do_its_own_work_and_not_anothers(system):
     assert may == {
         "web-ui": sends | {"get source", "put source", "get final"},
         "media-worker": sends | films | {"take from media"},
-        "video-worker": sends | {"get final", "delete final", "take from gpu"},
+        "video-worker": sends
+        | {"get final", "delete final", "get source", "delete source", "take from gpu"},
         "control": sends | {"get source", "get final", "take from control"},
         "bridge": sends | {"get source", "get final", "take from arrivals"},
     }

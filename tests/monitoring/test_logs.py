@@ -25,6 +25,7 @@ def nothing_bound() -> None:
     [
         ("infer", [JOB, 3], {"job_id": JOB, "segment_index": 3}),
         ("chunk", [JOB], {"job_id": JOB}),
+        ("generate", [JOB], {"job_id": JOB}),
         ("sweep", [], {}),
         ("anything", ["a@b.example"], {}),
     ],

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from contract.errors import ErrorCode
+from contract.generation import Generated, Generation
 from contract.invocation import (
     Completed,
     Enquiry,
@@ -33,6 +34,7 @@ from contract.invocation import (
 )
 
 OK = Completed(frames=25, seconds=2.0, engine="preview", version="1")
+CLIP = Generated(frames=25, seconds=2.0, version="wan-1")
 STATUSES = {ErrorCode.BUSY: 429, ErrorCode.DEPTH_UNUSABLE: 422}
 
 
@@ -42,14 +44,14 @@ def failed(code: ErrorCode, message: str = "It did not work.") -> Failed:
 
 @dataclass
 class Scripted:
-    """Answers as `script` says, and in the end with `OK`."""
+    """Answers as `script` says, and in the end with `OK`, or `CLIP` to who asks for one."""
 
     write: Callable[[str], None]
-    """Makes the stereo object at a URI."""
+    """Makes the object at a URI."""
     script: deque[Completed | Failed | str | int] = field(default_factory=deque)
     """Answers; a status with a proxy's page; or `break`, `hang` or `no object`."""
     url: str = ""
-    asked: list[Invocation] = field(default_factory=list)
+    asked: list[Invocation | Generation] = field(default_factory=list)
     tokens: list[str | None] = field(default_factory=list)
     enquiries: list[Enquiry] = field(default_factory=list)
     state: State | int = State.CONVERTING
@@ -113,10 +115,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        if json.loads(body)["task"] in ("look", "cancel"):
+        task = json.loads(body)["task"]
+        if task in ("look", "cancel"):
             self._tell(Enquiry.model_validate_json(body))
             return
-        asked = Invocation.model_validate_json(body)
+        is_clip = task == "generate"
+        kind = Generation if is_clip else Invocation
+        asked = kind.model_validate_json(body)
         self.scripted.asked.append(asked)
         self.scripted.tokens.append(self.headers["Authorization"])
         said = self.scripted.script.popleft() if self.scripted.script else OK
@@ -137,7 +142,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(status, said.model_dump_json())
             case _:
                 self.scripted.write(asked.output_uri)
-                self._send(200, OK.model_dump_json())
+                self._send(200, (CLIP if is_clip else OK).model_dump_json())
 
     def _tell(self, enquiry: Enquiry) -> None:
         self.scripted.enquiries.append(enquiry)

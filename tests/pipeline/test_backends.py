@@ -25,7 +25,7 @@ LONG = timedelta(hours=1)
 
 
 class NoGpu:
-    def convert(self, claim: Any, lease: Any) -> Any:
+    def make(self, claim: Any, lease: Any) -> Any:
         raise PausedError(15)
 
 
@@ -70,7 +70,7 @@ def test_a_segment_that_waits_for_its_turn_comes_again_as_the_same_part(
 
 def test_a_segment_that_was_taken_away_is_not_put_back(job, monkeypatch, current, sent):
     class Cancelled:
-        def convert(self, claim: Any, lease: Any) -> Any:
+        def make(self, claim: Any, lease: Any) -> Any:
             ledger.cancel(job.pk)
             raise PausedError(15)
 

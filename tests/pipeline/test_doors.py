@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import boto3
 import pytest
@@ -17,12 +17,13 @@ from botocore.config import Config
 from django.utils.timezone import now
 from moto import mock_aws
 
-from apps.jobs import ledger
+from apps.jobs import ledger, linking
 from apps.jobs.models import Job
 from apps.pipeline import messages
 from apps.pipeline.doors import arrivals, envelopes
 from apps.pipeline.doors.envelopes import Arrival
-from contract.origins import Dropped
+from contract.generation import ClipWish
+from contract.origins import Dropped, Prompt
 from tests.concurrency import at_once
 from workers.bridge import LaterError, UnintelligibleError
 
@@ -285,6 +286,27 @@ def test_an_answer_that_nobody_waits_for_is_looked_at_at_once(
         arrivals.handle(told)
 
     assert sent == ["infer 1"]
+
+
+def test_a_clip_that_nobody_waits_for_is_looked_at_at_once(buckets, alice, monkeypatch):
+    stages: list[UUID] = []
+    monkeypatch.setattr(messages, "send_stage", lambda job: stages.append(job.pk))
+    prompt = Prompt.of(ClipWish(prompt="rain on the sea"))
+    job = linking.begin_from(Job(owner=alice, mode="flat"), prompt)
+    job = ledger.claim_stage(job.pk, Job.Status.INGESTING)
+    hour = timedelta(hours=1)
+    asked = ledger.open_invocation(job, backend="sagemaker", lasting=hour)
+    ledger.note_accepted(asked, "s3://r/ok", "s3://r/no", expires_at=now() + hour)
+    told = {"inferenceId": asked.inference_id, "invocationStatus": "Completed"}
+    stages.clear()
+
+    arrivals.handle(json.dumps(told))
+    assert stages == []
+    ledger.pause_stage(job, seconds=900)
+    for _ in range(3):
+        arrivals.handle(json.dumps(told))
+
+    assert stages == [job.pk]
 
 
 def test_an_answer_that_somebody_waits_for_changes_nothing(buckets, job, sent):

@@ -10,8 +10,7 @@ from huggingface_hub import constants
 
 from apps.jobs.models import Job
 from apps.pipeline import tasks
-from apps.pipeline.backends import local
-from apps.pipeline.backends.base import conversion_of
+from apps.pipeline.backends import SegmentClaim, local
 from contract.errors import Blame, ErrorCode, StereoSpotError
 from contract.frames import DepthFrames
 from contract.modes import Engine
@@ -67,7 +66,7 @@ def test_the_pipeline_is_the_one_that_the_job_asks_for(
 
     monkeypatch.setattr("inference.engines.pipeline_for", load)
     segment = job.segments.select_related("job").get(index=1)
-    conversion = conversion_of(segment)
+    conversion = SegmentClaim(segment).conversion()
     settings = conversion.settings.model_copy(update={"reference": reference})
     depth = DepthFrames(frames=conversion.frames, is_full_range=True)
     conversion = conversion.model_copy(

@@ -19,7 +19,14 @@ from pydantic import SecretStr
 from apps.jobs import ledger, storage
 from apps.jobs.models import Invocation, Job
 from apps.pipeline import invocations
-from apps.pipeline.backends import PausedError, SegmentClaim, calls, direct, remote
+from apps.pipeline.backends import (
+    PausedError,
+    SegmentClaim,
+    calls,
+    claims,
+    direct,
+    remote,
+)
 from apps.pipeline.backends.http import Http
 from apps.pipeline.leases import LeaseLostError
 from contract.errors import ErrorCode, StereoSpotError
@@ -48,7 +55,7 @@ def any_object_will_do(monkeypatch) -> None:
         if path.read_bytes() != b"stereo":
             raise StereoSpotError(ErrorCode.OUTPUT_INVALID, "It is damaged.")
 
-    monkeypatch.setattr(remote, "verify_segment", verify)
+    monkeypatch.setattr(claims, "verify_segment", verify)
 
 
 @pytest.fixture
@@ -68,7 +75,7 @@ def claim(job: Job) -> SegmentClaim:
 
 
 def convert(server: Scripted, claim: SegmentClaim, lease: Any = NOBODY_STOPS_IT) -> Any:
-    return Http(server.url, SecretStr("hunter2")).convert(claim, lease)
+    return Http(server.url, SecretStr("hunter2")).make(claim, lease)
 
 
 def told(server: Scripted) -> list[str]:
@@ -98,12 +105,12 @@ def refused(server: Scripted, claim: SegmentClaim) -> StereoSpotError:
 def test_the_server_is_told_where_the_segment_is_and_where_it_goes(server, claim):
     assert convert(server, claim) == OK
 
-    [asked], segment = server.asked, claim.segment
+    [asked], segment = server.asked, claim.owner
     assert asked.input_uri == f"file://{storage.source().path(segment.source_key)}"
     assert asked.output_uri == f"file://{storage.result().path(segment.stereo_key)}"
     assert (asked.frames, asked.attempt) == (segment.get_frames(), 1)
     assert server.tokens == ["Bearer hunter2"]
-    assert claim.frames_done == 25
+    assert claim.done == 25
     assert [i.outcome for i in Invocation.objects.all()] == ["ok"]
 
 
@@ -191,13 +198,13 @@ def test_an_answer_without_its_object_is_an_error(server, claim):
 
 def test_a_damaged_object_is_deleted_so_that_it_is_made_again(server, claim):
     server.write = lambda uri: Path(urlsplit(uri).path).write_bytes(b"damaged")
-    Path(storage.result().path(claim.segment.stereo_key)).parent.mkdir(
+    Path(storage.result().path(claim.owner.stereo_key)).parent.mkdir(
         parents=True, exist_ok=True
     )
 
     assert refused(server, claim).code is ErrorCode.OUTPUT_INVALID
 
-    assert not storage.result().exists(claim.segment.stereo_key)
+    assert not storage.result().exists(claim.owner.stereo_key)
 
 
 def test_whoever_loses_the_lease_hangs_up(server, claim):
@@ -354,7 +361,7 @@ def test_an_answer_that_takes_too_long_is_waited_for_by_another_task(
     assert server.asked[0].linger_seconds == settings.INVOCATION_LINGER_SECONDS
     claim.pause(0)
     settings.INVOCATION_WAIT_SECONDS = 100
-    again = SegmentClaim(ledger.claim_segment(claim.segment.job_id, 1))
+    again = SegmentClaim(ledger.claim_segment(claim.owner.job_id, 1))
     assert convert(server, again) == OK
     assert len({asked.digest for asked in server.asked}) == 1
 

@@ -144,7 +144,7 @@ def wait_for(url: str, segment: Any) -> None:
     claim = SegmentClaim(segment)
     try:
         with pytest.raises(Ignore):  # the job was cancelled
-            attempt(claim, lambda lease: Http(url, None).convert(claim, lease))
+            attempt(claim, lambda lease: Http(url, None).make(claim, lease))
     finally:
         connection.close()
 

@@ -21,12 +21,14 @@ from django.urls import reverse
 from django.utils.timezone import now
 from moto.server import ThreadedMotoServer
 
-from apps.jobs import ledger, parts, storage
+from apps.jobs import ledger, linking, parts, storage
 from apps.jobs.models import Invocation, Job, Segment
 from apps.pipeline.backends import (
+    ClipClaim,
     PausedError,
     SegmentClaim,
     calls,
+    claims,
     direct,
     remote,
     sagemaker,
@@ -36,8 +38,10 @@ from apps.pipeline.backends.endpoint import Endpoint, State
 from apps.pipeline.leases import LeaseLostError
 from apps.pipeline.tidy import tidy
 from contract.errors import ErrorCode, StereoSpotError
+from contract.generation import ClipWish
 from contract.invocation import Invocation as Request
-from tests.pipeline.server import OK, Scripted, failed
+from contract.origins import Prompt
+from tests.pipeline.server import CLIP, OK, Scripted, failed
 from tests.pipeline.server import serving as serving_container
 from tests.sagemaker import ENDPOINT, StandIn, serving
 
@@ -108,7 +112,8 @@ def any_object_will_do(monkeypatch) -> None:
         if path.read_bytes() != b"stereo":
             raise StereoSpotError(ErrorCode.OUTPUT_INVALID, "It is damaged.")
 
-    monkeypatch.setattr(remote, "verify_segment", verify)
+    monkeypatch.setattr(claims, "verify_segment", verify)
+    monkeypatch.setattr(claims, "verify_clip", verify)
 
 
 @pytest.fixture
@@ -137,11 +142,11 @@ def until(is_over: Any) -> Any:
 def convert(claim: SegmentClaim, lease: Any = None) -> Any:
     remote = Endpoint(ENDPOINT, REGION)
     lease = lease or until(lambda: False)
-    return sagemaker.Asynchronous(remote).convert(claim, lease)
+    return sagemaker.Asynchronous(remote).make(claim, lease)
 
 
 def at_once(claim: SegmentClaim) -> Any:
-    return sagemaker.RealTime(Endpoint(ENDPOINT, REGION)).convert(
+    return sagemaker.RealTime(Endpoint(ENDPOINT, REGION)).make(
         claim, until(lambda: False)
     )
 
@@ -181,7 +186,7 @@ def test_the_endpoint_is_told_by_an_object_what_to_do_and_for_how_long(
 ):
     assert convert(claim) == OK
 
-    [sent], [asked], segment = endpoint.invocations, container.asked, claim.segment
+    [sent], [asked], segment = endpoint.invocations, container.asked, claim.owner
     assert sent["InferenceId"] == f"{segment.job_id}-1-1"
     assert (
         sent["InputLocation"] == f"s3://sources/segments/{segment.job_id}/00001_1.json"
@@ -226,7 +231,7 @@ def test_whoever_takes_over_waits_for_the_same_answer(endpoint, container, claim
                 )
             ),
         )
-    again = taken_over(claim.segment)
+    again = taken_over(claim.owner)
 
     endpoint.late.set()
     assert convert(again) == OK
@@ -243,7 +248,7 @@ def test_an_answer_that_came_hours_ago_while_nobody_waited_still_counts(
     assert endpoint.written.acquire(timeout=10)
     Invocation.objects.update(expires_at=now() - timedelta(hours=5))
 
-    assert convert(taken_over(claim.segment)) == OK
+    assert convert(taken_over(claim.owner)) == OK
 
     assert len(endpoint.invocations) == 1
     assert outcomes() == ["ok"]
@@ -263,7 +268,7 @@ def test_who_dies_before_he_knows_where_the_answer_will_be_asks_the_same_again(
         with pytest.raises(KilledError):
             convert(claim)
 
-    assert convert(taken_over(claim.segment)) == OK
+    assert convert(taken_over(claim.owner)) == OK
 
     # To the server both are the same work, which it does once.
     assert len({asked.digest for asked in container.asked}) == 1
@@ -278,10 +283,10 @@ def test_an_answer_that_never_comes_fails_the_attempt_and_the_next_one_asks_agai
     with pytest.raises(LeaseLostError):
         convert(claim, until(is_sent))
     expire(Invocation.objects.get())
-    second = taken_over(claim.segment)
+    second = taken_over(claim.owner)
     assert refused(second).code is ErrorCode.CRASHED
 
-    assert convert(taken_over(claim.segment)) == OK
+    assert convert(taken_over(claim.owner)) == OK
     assert [i["InferenceId"][-1] for i in endpoint.invocations] == ["1", "3"]
     assert outcomes() == ["lost", "ok"]
 
@@ -291,11 +296,11 @@ def test_the_late_answer_of_an_abandoned_attempt_changes_nothing(endpoint, claim
     with pytest.raises(LeaseLostError):
         convert(claim, until(is_sent))
     expire(Invocation.objects.get())
-    second = taken_over(claim.segment)
+    second = taken_over(claim.owner)
     refused(second)
-    third = taken_over(claim.segment)
+    third = taken_over(claim.owner)
     done = convert(third)
-    ledger.finish_segment(third.segment, seconds=done.seconds, version=done.version)
+    ledger.finish_segment(third.owner, seconds=done.seconds, version=done.version)
     assert endpoint.written.acquire(timeout=10)
 
     endpoint.late.set()
@@ -303,7 +308,7 @@ def test_the_late_answer_of_an_abandoned_attempt_changes_nothing(endpoint, claim
     assert endpoint.written.acquire(timeout=10)
     segment = job.segments.get(index=1)
     assert (segment.status, segment.attempt) == ("done", 3)
-    assert ledger.finish_segment(claim.segment, seconds=1.0, version="old") is (
+    assert ledger.finish_segment(claim.owner, seconds=1.0, version="old") is (
         ledger.Refused.TAKEN
     )
     assert outcomes() == ["lost", "ok"]
@@ -409,7 +414,7 @@ def test_while_the_endpoint_starts_the_page_says_what_is_waited_for(
 
     assert "Waiting for a GPU, 1 of 3 segments done." in client.get(url).text
     endpoint.instances = 1
-    again = taken_over(claim.segment)
+    again = taken_over(claim.owner)
     with pytest.raises(LeaseLostError):
         convert(again, until(lambda: Invocation.objects.filter(is_waiting=False)))
     assert "Converting, 1 of 3 segments done." in client.get(url).text
@@ -434,7 +439,7 @@ def test_what_is_sent_behind_others_waits_for_a_gpu(endpoint, claim, job, monkey
 
     endpoint.instances = 2
     with pytest.raises(LeaseLostError):
-        convert(taken_over(second.segment), until(lambda: not is_waiting(2)))
+        convert(taken_over(second.owner), until(lambda: not is_waiting(2)))
 
 
 @pytest.mark.parametrize("call", ["state", "send"])
@@ -493,7 +498,7 @@ def test_who_may_not_read_the_answer_is_told_and_retry_reads_it_later(
 
     assert error.code is ErrorCode.MISCONFIGURED
     assert "docs/inference.md" in error.message
-    assert convert(taken_over(claim.segment)) == OK
+    assert convert(taken_over(claim.owner)) == OK
     assert len(endpoint.invocations) == 1
 
 
@@ -580,3 +585,30 @@ def test_a_real_time_failure_is_the_servers(endpoint, container, claim):
         at_once(claim)
 
     assert raised.value.code is ErrorCode.DEPTH_UNUSABLE
+
+
+def test_a_clip_is_made_once_though_its_worker_is_lost(
+    endpoint, s3, alice, settings, monkeypatch
+):
+    monkeypatch.setattr("apps.pipeline.messages.send_stage", lambda job: None)
+    prompt = Prompt.of(ClipWish(prompt="rain on the sea"))
+    job = linking.begin_from(Job(owner=alice, mode="sbs"), prompt)
+
+    def claimed() -> ClipClaim:
+        Job.objects.filter(lease_expires_at__isnull=False).update(
+            lease_expires_at=now()
+        )
+        return ClipClaim(ledger.claim_stage(job.pk, Job.Status.INGESTING))
+
+    endpoint.orders.append("late")
+    with pytest.raises(LeaseLostError):
+        convert(claimed(), until(is_sent))
+    endpoint.late.set()
+
+    assert convert(claimed()) == CLIP
+
+    [asked] = endpoint.invocations
+    assert asked["InputLocation"] == f"s3://sources/segments/{job.pk}/clip_1.json"
+    assert asked["InferenceId"] == f"{job.pk}-clip-1"
+    assert storage.source().exists(job.source_key)
+    assert outcomes() == ["ok"]

@@ -109,6 +109,7 @@ class JobAdmin(ReadOnly, admin.ModelAdmin[Job]):
         "source_key",
         "depth_key",
         "final_key",
+        "clip",
         "film",
         "picture",
         "cost",

@@ -16,7 +16,7 @@ from apps.jobs.models import Job, Segment, Upload
 from apps.jobs.subscribing import LONGEST
 from apps.jobs.views.progress import shown_state
 from contract.errors import ErrorCode
-from contract.modes import Engine, Payload, StereoMode, StereoSettings
+from contract.modes import Engine, Mode, Payload, StereoMode, StereoSettings, mode_of
 from contract.notices import Announcement, Failure
 from contract.origins import LONGEST_URL
 
@@ -77,7 +77,7 @@ class JobSummary(Payload):
     title: str
     owner: str
     status: Job.Status
-    mode: StereoMode
+    mode: Mode
     engine: Engine
     settings: StereoSettings
     error: Failure | None
@@ -265,7 +265,7 @@ def _facts(job: Job) -> dict[str, object]:
         "title": job.title,
         "owner": job.owner.get_username(),
         "status": Job.Status(job.status),
-        "mode": StereoMode(job.mode),
+        "mode": mode_of(job.mode),
         "engine": Engine(job.engine),
         "settings": job.settings,
         "error": _failure(job),

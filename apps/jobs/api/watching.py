@@ -27,9 +27,7 @@ def look(job: Job) -> Seen:
     )
     rows = sorted(found, key=lambda row: row["status"])
     numbers = {row["status"]: row["number"] for row in rows}
-    waiting = Invocation.objects.filter(
-        segment__job=job, answered_at=None, is_waiting=True
-    )
+    waiting = Invocation.objects.filter(job=job, answered_at=None, is_waiting=True)
     facts = (
         job.status,
         job.attempt,

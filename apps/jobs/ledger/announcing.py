@@ -13,7 +13,7 @@ from django.utils.timezone import now
 
 from apps.jobs.models import Job, Notice, Subscription
 from contract.errors import ErrorCode
-from contract.modes import Engine, StereoMode
+from contract.modes import Engine, mode_of
 from contract.notices import Announcement, Failure, JobFacts, NoticeKind
 
 
@@ -58,7 +58,7 @@ def _announcement(job: Job, kind: NoticeKind) -> Announcement:
         data=JobFacts(
             id=job.pk,
             title=job.title,
-            mode=StereoMode(job.mode),
+            mode=mode_of(job.mode),
             engine=Engine(job.engine),
             error=failure,
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from django.conf import settings
@@ -14,22 +15,31 @@ from apps.jobs.ledger import rows
 from apps.jobs.ledger.rows import DELIVERY
 from apps.jobs.models import Invocation, Job, Segment
 
+Owner: TypeAlias = Segment | Job
+"""What an invocation is for: a segment to convert, or a job whose clip is to be made."""
+
+_OF_A_CLIP = Q(segment_index=None)
+_CLIP_IN_HAND = _OF_A_CLIP & Q(
+    job__status=Job.Status.INGESTING, job__lease_expires_at__isnull=False
+)
+
 LOCK = 0x53_53_49_4E
 """PostgreSQL advisory lock: in the whole system one at a time opens an invocation."""
 
 
 @transaction.atomic
 def open_invocation(
-    segment: Segment, *, backend: str, lasting: timedelta
+    owner: Owner, *, backend: str, lasting: timedelta
 ) -> Invocation | None:
-    """The segment's invocation: the one that is under way, or a new one.
+    """The owner's invocation: the one that is under way, or a new one.
 
     None when as many are under way as may be (`INFERENCE_MAX_IN_FLIGHT`). A new one that
-    is not sent counts as long as somebody has its segment in hand.
+    is not sent counts as long as somebody has its owner in hand.
     """
+    names = _names(owner)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
-    found = Invocation.objects.filter(segment=segment, answered_at=None)
+    found = Invocation.objects.filter(**names, answered_at=None)
     # Of another backend: the environment has changed, and nobody knows how to ask it.
     found.exclude(backend=backend).update(
         answered_at=now(), outcome=Invocation.Outcome.LOST
@@ -37,18 +47,16 @@ def open_invocation(
     mine = found.first()
     if mine and mine.is_under_way:
         return mine
-    others = _in_flight().exclude(segment=segment)
+    others = _in_flight().exclude(pk__in=found)
     if others.count() >= settings.INFERENCE_MAX_IN_FLIGHT:
         return None
     opened, _ = Invocation.objects.update_or_create(
-        segment=segment,
+        **names,
         answered_at=None,
         defaults={
-            "job_id": segment.job_id,
-            "segment_index": segment.index,
             "backend": backend,
-            "attempt": segment.attempt,
-            "inference_id": f"{segment.job_id}-{segment.index}-{segment.attempt}",
+            "attempt": owner.attempt,
+            "inference_id": _inference_id(owner),
             "expires_at": now() + lasting,
             # Until somebody says that it has begun.
             "is_waiting": True,
@@ -101,10 +109,12 @@ def note_over(invocation: Invocation) -> None:
     _open(invocation).update(expires_at=now(), is_waiting=False)
 
 
-def is_wanted(segment: Segment) -> bool:
-    """Whether somebody will go on with the segment, though not this attempt."""
+def is_wanted(owner: Owner) -> bool:
+    """Whether somebody will go on with it, though not this attempt."""
+    if isinstance(owner, Job):
+        return Job.objects.filter(pk=owner.pk, status=Job.Status.INGESTING).exists()
     return Segment.objects.filter(
-        pk=segment.pk,
+        pk=owner.pk,
         status__in=[Segment.Status.PENDING, Segment.Status.RUNNING],
         job__status=Job.Status.CHUNKED,
     ).exists()
@@ -112,10 +122,12 @@ def is_wanted(segment: Segment) -> bool:
 
 def unwanted_invocations(number: int) -> list[Invocation]:
     """Some, `number` at most, whose job was stopped or whose film was cut again, and
-    which are answered to nobody else than who asks."""
-    stopped = ~Q(job__status=Job.Status.CHUNKED) | Q(segment=None)
+    which are answered to nobody else than who asks; each with its job."""
+    converting = Q(segment__isnull=False, job__status=Job.Status.CHUNKED)
+    making = _OF_A_CLIP & Q(job__status=Job.Status.INGESTING)
     asked = Invocation.objects.filter(answered_at=None, success_uri="")
-    unwanted = asked.filter(stopped, expires_at__gt=now())
+    unwanted = asked.filter(~(converting | making), expires_at__gt=now())
+    unwanted = unwanted.select_related("job")
     return list(unwanted.order_by("?")[:number])
 
 
@@ -123,7 +135,7 @@ def unattended_invocations(number: int) -> list[Invocation]:
     """Some, `number` at most, that are under way and nobody waits for."""
     under_way = Invocation.objects.filter(answered_at=None, expires_at__gt=now())
     nobody = ~Q(segment__status=Segment.Status.RUNNING) | Q(segment=None)
-    unattended = under_way.exclude(success_uri="").filter(nobody)
+    unattended = under_way.exclude(success_uri="").filter(nobody & ~_CLIP_IN_HAND)
     # At random: of more than these each has its turn.
     return list(unattended.order_by("?")[:number])
 
@@ -140,7 +152,7 @@ def pause_segment(segment: Segment, *, seconds: int) -> bool:
 
 def _in_flight() -> QuerySet[Invocation]:
     """Those that a GPU may be busy with, or is about to be."""
-    attended = Q(segment__status=Segment.Status.RUNNING)
+    attended = Q(segment__status=Segment.Status.RUNNING) | _CLIP_IN_HAND
     return Invocation.objects.filter(
         ~Q(success_uri="") | attended, answered_at=None, expires_at__gt=now()
     )
@@ -167,3 +179,31 @@ def hasten(job_id: UUID, index: int) -> Segment | None:
     segment.notify_at = now() + DELIVERY
     segment.save(update_fields=["notify_at"])
     return segment
+
+
+@transaction.atomic
+def hasten_clip(job_id: UUID) -> Job | None:
+    """As `hasten`, of the clip of a job's prompt."""
+    job = rows.lock_job(job_id)
+    if job is None or job.status != Job.Status.INGESTING or job.lease_expires_at:
+        return None
+    under_way = Invocation.objects.filter(_OF_A_CLIP, job=job, answered_at=None)
+    is_due = job.notify_at is not None and job.notify_at > now() + DELIVERY
+    if not is_due or not under_way.exclude(success_uri="").exists():
+        return None
+    job.notify_at = now() + DELIVERY
+    job.save(update_fields=["notify_at"])
+    return job
+
+
+def _names(owner: Owner) -> dict[str, Any]:
+    """The columns by which an invocation says what it is for."""
+    if isinstance(owner, Job):
+        return {"job_id": owner.pk, "segment": None, "segment_index": None}
+    return {"job_id": owner.job_id, "segment": owner, "segment_index": owner.index}
+
+
+def _inference_id(owner: Owner) -> str:
+    if isinstance(owner, Job):
+        return f"{owner.pk}-clip-{owner.attempt}"
+    return f"{owner.job_id}-{owner.index}-{owner.attempt}"

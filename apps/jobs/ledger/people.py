@@ -26,7 +26,8 @@ def start(job_id: UUID) -> bool:
 
 @transaction.atomic
 def fetch(job_id: UUID) -> bool:
-    """Nobody brings the source: True for the one caller who should send ingest."""
+    """Nobody brings the source: True for the one caller who should send ingest, or
+    generate."""
     job = rows.lock_job(job_id)
     if job is None or job.origin is None:
         return False
@@ -34,7 +35,7 @@ def fetch(job_id: UUID) -> bool:
         job_id, [Job.Status.CREATED], Job.Status.INGESTING, started_at=now()
     )
     if moved:
-        rows.note(job_id, "fetching")
+        rows.note(job_id, "generating" if job.get_prompt() else "fetching")
     return moved
 
 
@@ -79,7 +80,7 @@ def retry(
 
     `lost` are segments whose stereo segment is gone though they were done; `uncut` says
     that segment objects are gone, so that everything begins with cutting; `unfetched`
-    that the source is not there and can be fetched. `within_quota`: raise
+    that the source is not there and can be fetched, or made. `within_quota`: raise
     `StereoSpotError` where its owner may have no more, as operators may.
     """
     asked = Job.objects.select_related("owner").filter(pk=job_id, status="failed")

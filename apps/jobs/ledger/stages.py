@@ -1,8 +1,9 @@
-"""The stages that one worker does for the whole job: ingest, chunk and concat."""
+"""The stages that one worker does for the whole job: ingest or generate, chunk, concat."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from apps.jobs.ledger.rows import DELIVERY, Refused, Retry
 from apps.jobs.models import Job, Segment
 from contract.errors import ErrorCode, StereoSpotError
 from contract.frames import DepthFrames, Picture, SegmentFrames
+from contract.generation import Generated
 
 OVERWRITTEN = "A stereo segment was overwritten by one of another cut."
 LOST_WORKER = "The worker that had it stopped answering."
@@ -59,6 +61,12 @@ def release_stage(job: Job) -> bool:
     return rows.held(job).update(lease_expires_at=None, notify_at=due) == 1
 
 
+def pause_stage(job: Job, *, seconds: int) -> bool:
+    """Nobody has failed, but its turn has not come: others go on after a pause."""
+    due = now() + timedelta(seconds=seconds) + DELIVERY
+    return rows.held(job).update(lease_expires_at=None, notify_at=due) == 1
+
+
 @transaction.atomic
 def finish_ingest(job: Job, extension: str, title: str) -> bool:
     """The source is in the store; True for the caller who should send chunk.
@@ -75,6 +83,29 @@ def finish_ingest(job: Job, extension: str, title: str) -> bool:
     rows.note(job.pk, "ingested")
     found = {"source_extension": extension, "title": title}
     return rows.move(job.pk, [Job.Status.INGESTING], Job.Status.CHUNKING, **found)
+
+
+@transaction.atomic
+def finish_generate(job: Job, clip: Generated, picture: Picture) -> bool:
+    """The clip is there and verified; True for the caller who should hand on: it is the
+    source, and to be cut, or where only the clip is wanted the final.
+
+    Asked again, because the answer was lost, it is the same.
+    """
+    target = Job.Status.COMPLETED if job.is_flat else Job.Status.CHUNKING
+    locked = rows.lock_job(job.pk)
+    if locked is None or not rows.held(job).exists():
+        return (
+            locked is not None
+            and locked.status == target
+            and locked.attempt == job.attempt
+        )
+    rows.note(job.pk, "generated", clip.version)
+    found: dict[str, Any] = {"clip": clip.model_dump(mode="json")}
+    if job.is_flat:
+        rows.note(job.pk, "completed")
+        found |= {"picture": picture.model_dump(mode="json")}
+    return rows.move(job.pk, [Job.Status.INGESTING], target, **found)
 
 
 @transaction.atomic

@@ -8,6 +8,8 @@ from apps.jobs.models.invocation import Invocation
 from apps.jobs.models.job import (
     ACTIVE,
     ENGINE_CHOICES,
+    FLAT_CHOICE,
+    GENERATING,
     MODE_CHOICES,
     OVER,
     OWN_STAGES,
@@ -23,6 +25,8 @@ from apps.jobs.models.upload import Upload
 __all__ = [
     "ACTIVE",
     "ENGINE_CHOICES",
+    "FLAT_CHOICE",
+    "GENERATING",
     "MODE_CHOICES",
     "OVER",
     "OWN_STAGES",

@@ -1,4 +1,4 @@
-"""A request to convert one segment elsewhere, and what is known of its answer."""
+"""A request to convert or make something elsewhere, and what is known of its answer."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from apps.jobs.models.segment import Segment
 
 
 class Invocation(models.Model):
-    """What was sent to an inference server or endpoint. It outlives who sent it: the
-    next attempt of its segment waits for the same answer."""
+    """What was sent to an inference server or endpoint: to convert a segment, or to make
+    the clip of a job's prompt. It outlives who sent it: the next attempt waits for the
+    same answer."""
 
     class Outcome(models.TextChoices):
         OK = "ok", "Converted"
@@ -23,10 +24,12 @@ class Invocation(models.Model):
     segment = models.ForeignKey(
         Segment, models.SET_NULL, null=True, related_name="invocations"
     )
-    """None: the film was cut again meanwhile, and nobody waits for the answer."""
-    segment_index = models.PositiveIntegerField()
+    """None of one that has an index: the film was cut again meanwhile, and nobody waits
+    for the answer."""
+    segment_index = models.PositiveIntegerField(null=True)
+    """None: it is for the clip."""
     attempt = models.PositiveIntegerField()
-    """Of the segment, when it was last sent."""
+    """Of the segment, or of the job's stage, when it was last sent."""
     backend = models.CharField(max_length=16)
     """As `INFERENCE_BACKEND`."""
     inference_id = models.CharField(max_length=64)
@@ -59,6 +62,15 @@ class Invocation(models.Model):
                 fields=["segment"],
                 name="invocation_one_open_of_a_segment",
                 condition=Q(answered_at=None),
+            ),
+            models.UniqueConstraint(
+                fields=["job"],
+                name="invocation_one_open_of_a_clip",
+                condition=Q(answered_at=None, segment_index=None),
+            ),
+            models.CheckConstraint(
+                name="invocation_of_a_clip_has_no_segment",
+                condition=Q(segment=None) | Q(segment_index__isnull=False),
             ),
             models.CheckConstraint(
                 name="invocation_answered_iff_outcome",

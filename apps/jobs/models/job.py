@@ -15,8 +15,8 @@ from django.urls import reverse
 from apps.jobs.models.grams import Grams
 from contract.frames import Picture
 from contract.keys import DepthKey, FinalKey, SourceKey
-from contract.modes import Engine, StereoMode, StereoSettings
-from contract.origins import ORIGIN, Dropped, Link
+from contract.modes import FLAT, Engine, StereoMode, StereoSettings
+from contract.origins import ORIGIN, Origin, Prompt
 
 MODE_CHOICES = [
     (StereoMode.SBS.value, "Side by side"),
@@ -25,6 +25,8 @@ MODE_CHOICES = [
     (StereoMode.HALF_TAB.value, "Half top and bottom"),
     (StereoMode.ANAGLYPH.value, "Red-cyan anaglyph"),
 ]
+FLAT_CHOICE = (FLAT, "2D only")
+"""Of clips that are made of a prompt, and of no other film."""
 ENGINE_CHOICES = [
     (Engine.PREVIEW.value, "Preview"),
     (Engine.FAST.value, "Fast"),
@@ -47,6 +49,8 @@ ACTIVE = STATUSES[1:5]
 OVER = STATUSES[5:]
 OWN_STAGES = ["ingesting", "chunking_in_progress", "reassembling"]
 """What one worker does for the whole job."""
+GENERATING = Q(status="ingesting", origin__kind="prompt")
+"""A clip is made of the job's prompt: of its own stages the one that wants a GPU."""
 TIDIED = ["completed", "cancelled", "deleted"]
 """Over for good: objects that nobody needs any more are deleted. A failed job keeps its
 segments, for *Retry* goes on from them."""
@@ -70,7 +74,7 @@ class Job(models.Model):
     # Protected: with the row we would lose the only trace of its objects.
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT)
     title = models.CharField(max_length=200)
-    mode = models.CharField(max_length=16, choices=MODE_CHOICES)
+    mode = models.CharField(max_length=16, choices=[*MODE_CHOICES, FLAT_CHOICE])
     engine = models.CharField(
         max_length=16, choices=ENGINE_CHOICES, default=Engine.PREVIEW.value
     )
@@ -84,7 +88,10 @@ class Job(models.Model):
     """Follow the engine's published algorithm (`StereoSettings.reference`)."""
     source_extension = models.CharField(max_length=8, default="mp4")
     origin = models.JSONField(null=True, editable=False)
-    """Where the source is to be fetched from (`contract.origins`); null: it is brought."""
+    """Where the source is to be fetched from, or the prompt that it is to be made of
+    (`contract.origins`); null: it is brought."""
+    clip = models.JSONField(null=True, editable=False)
+    """What made a clip of the prompt (`contract.generation.Generated`)."""
     depth_extension = models.CharField(max_length=8, blank=True)
     """Of the depth video that came with the film; empty: the engine estimates depth."""
     fingerprint = models.CharField(max_length=64, blank=True)
@@ -168,7 +175,12 @@ class Job(models.Model):
                 name="job_status_known", condition=Q(status__in=STATUSES)
             ),
             models.CheckConstraint(
-                name="job_mode_known", condition=Q(mode__in=list(StereoMode))
+                name="job_mode_known", condition=Q(mode__in=[*StereoMode, FLAT])
+            ),
+            models.CheckConstraint(
+                name="job_flat_only_of_a_prompt",
+                condition=~Q(mode=FLAT)
+                | Q(origin__isnull=False, origin__kind="prompt"),
             ),
             models.CheckConstraint(
                 name="job_settings_in_range",
@@ -201,7 +213,8 @@ class Job(models.Model):
             ),
             models.CheckConstraint(
                 name="job_cut_before_converted",
-                condition=Q(total_segments__gte=1)
+                condition=Q(total_segments__isnull=False, total_segments__gte=1)
+                | Q(mode=FLAT, status="completed")
                 | ~Q(status__in=["chunking_complete", "reassembling", "completed"]),
             ),
             models.CheckConstraint(
@@ -244,8 +257,25 @@ class Job(models.Model):
     def final_key(self) -> str:
         return str(FinalKey(self.id, self.final_extension))
 
-    def get_origin(self) -> Link | Dropped | None:
+    @property
+    def is_flat(self) -> bool:
+        """It ends with its clip."""
+        return self.mode == FLAT
+
+    @property
+    def status_words(self) -> str:
+        """What the job does, for people."""
+        if self.status == self.Status.INGESTING and self.get_prompt():
+            return "Generating the clip"
+        return self.get_status_display()
+
+    def get_origin(self) -> Origin | None:
         return self.origin and ORIGIN.validate_python(self.origin)
+
+    def get_prompt(self) -> Prompt | None:
+        """That the film is made of, if it is."""
+        origin = self.get_origin()
+        return origin if isinstance(origin, Prompt) else None
 
     def get_picture(self) -> Picture:
         return Picture.model_validate(self.picture)

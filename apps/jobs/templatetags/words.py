@@ -34,6 +34,8 @@ _EVENTS = {
     "dead-letter": "The queue gave up a message",
     "fetching": "Fetching the film",
     "ingested": "The film is there",
+    "generating": "Generating the clip",
+    "generated": "The clip is there",
     "delivered": "Copied to a file of this machine",
 }
 

@@ -113,6 +113,7 @@ def _context(job: Job, *, by: float | None = None) -> dict[str, Any]:
     is_complete = job.status == Job.Status.COMPLETED
     return {
         "job": job,
+        "prompt": job.get_prompt(),
         "progress": progress,
         # So that the next answer is not later, as long as this can be kept.
         "promised_at": progress.estimate and int(time.time() + progress.estimate.high),

@@ -1,4 +1,4 @@
-"""A job's rows in the ledger, as its page shows them. Reads only, in three queries."""
+"""A job's rows in the ledger, as its page shows them. Reads only, in three queries, or four."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from django.db.models import QuerySet
 
 from apps.jobs.estimates import Range, remaining
 from apps.jobs.models import Event, Job, Segment
-from apps.jobs.rows import FOR_GPU, QUEUED, State, state_of, waiting_for_gpu
+from apps.jobs.rows import (
+    FOR_GPU,
+    QUEUED,
+    State,
+    clips_waiting,
+    state_of,
+    waiting_for_gpu,
+)
 from apps.jobs.templatetags.words import between
 
 MOST_CELLS = 300
@@ -26,9 +33,11 @@ MOST_EVENTS = 200
 """Newest lines of the log that are shown."""
 
 _STEPS = ("Cut", "Convert", "Join", "Done")
-"""After the film has come: by an upload, or fetched from elsewhere."""
+"""After the film has come: by an upload, fetched from elsewhere, or made of a prompt."""
 _ENDS = {"Cut": "chunked", "Convert": "converted", "Join": "completed"}
 """The event that ends a step."""
+_ARRIVED = {"Fetch": "ingested", "Generate": "generated"}
+"""Likewise, where nobody brings the film."""
 SEGMENT_WORDS = {
     "failed": "failed",
     "running": "converting",
@@ -105,7 +114,7 @@ class Progress:
         state = state_of(
             job,
             converting=counts["running"] - waiting["running"],
-            waiting=waiting.total(),
+            waiting=waiting.total() or len(clips_waiting([job])),
         )
         done, total = counts["done"], job.total_segments or 0
         left = remaining(job, segments) if _is_converting(job, counts) else None
@@ -166,7 +175,7 @@ def _steps(job: Job, counts: Counter[str], milestones: Sequence[Event]) -> list[
     present = _present(job, counts, milestones)
     durations = _durations(job, milestones)
     steps = []
-    for position, name in enumerate((_arrival(job), *_STEPS)):
+    for position, name in enumerate(_names(job)):
         state = "done" if position < present else "todo"
         if position == present:
             state = "stopped" if job.is_over else "current"
@@ -177,16 +186,22 @@ def _steps(job: Job, counts: Counter[str], milestones: Sequence[Event]) -> list[
     return steps
 
 
+def _names(job: Job) -> tuple[str, ...]:
+    return (_arrival(job), "Done") if job.is_flat else (_arrival(job), *_STEPS)
+
+
 def _arrival(job: Job) -> str:
-    return "Upload" if job.origin is None else "Fetch"
+    if job.origin is None:
+        return "Upload"
+    return "Generate" if job.get_prompt() else "Fetch"
 
 
 def _present(job: Job, counts: Counter[str], milestones: Sequence[Event]) -> int:
     """Position of the step in which the job is, or in which it was stopped."""
     if job.status == Job.Status.COMPLETED:
-        return 1 + len(_STEPS)
-    is_fetched = any(event.kind == "ingested" for event in milestones)
-    if job.started_at is None or not (job.origin is None or is_fetched):
+        return len(_names(job))
+    has_come = any(event.kind in _ARRIVED.values() for event in milestones)
+    if job.started_at is None or not (job.origin is None or has_come):
         return 0
     if not counts:
         return 1
@@ -198,7 +213,9 @@ def _durations(job: Job, milestones: Sequence[Event]) -> dict[str, float]:
     durations: dict[str, float] = {}
     begun = job.started_at
     retries = [event.at for event in milestones if event.kind == "retried"]
-    ends = _ENDS if job.origin is None else {"Fetch": "ingested"} | _ENDS
+    arrival = _arrival(job)
+    arrived = {arrival: _ARRIVED[arrival]} if job.origin else {}
+    ends = arrived | _ENDS
     for name, kind in ends.items():
         ended = next((event.at for event in milestones if event.kind == kind), None)
         if begun is None or ended is None:

@@ -1,7 +1,6 @@
-"""Where segments are converted: in this process, by a server, or by an endpoint.
+"""Where segments are converted and clips made: here, by a server, or by an endpoint.
 
-Each backend makes the stereo object of a claimed segment from its sources. Nobody above
-asks which of them it is.
+Each backend makes the object of what was claimed. Nobody above asks which of them it is.
 """
 
 from __future__ import annotations
@@ -10,9 +9,18 @@ import functools
 
 from django.conf import settings
 
-from apps.pipeline.backends.base import Backend, PausedError, SegmentClaim
+from apps.pipeline.backends.base import Backend, Done, PausedError
+from apps.pipeline.backends.claims import Claimed, ClipClaim, SegmentClaim
 
-__all__ = ["Backend", "PausedError", "SegmentClaim", "backend"]
+__all__ = [
+    "Backend",
+    "Claimed",
+    "ClipClaim",
+    "Done",
+    "PausedError",
+    "SegmentClaim",
+    "backend",
+]
 
 
 @functools.cache

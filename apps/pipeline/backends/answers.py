@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TypeAlias
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from contract.errors import ErrorCode, StereoSpotError
+from contract.generation import Generated
 from contract.invocation import Completed, Failed
 
 MOST_SHOWN = 300
 """Characters of a text that nobody here has written."""
 
-_ANSWER: TypeAdapter[Completed | Failed] = TypeAdapter(
-    Annotated[Completed | Failed, Field(discriminator="status")]
-)
+Answer: TypeAlias = Completed | Generated | Failed
+_ANSWER: TypeAdapter[Answer] = TypeAdapter(Answer)
+"""They forbid fields that are not theirs, so none is taken for another one."""
 
 
-def read(text: str | bytes) -> Completed | Failed | None:
+def read(text: str | bytes) -> Answer | None:
     """The answer of an inference server, or None when the text is none."""
     try:
         return _ANSWER.validate_json(text)
@@ -26,7 +27,7 @@ def read(text: str | bytes) -> Completed | Failed | None:
         return None
 
 
-def quoted(text: str) -> Completed | Failed | None:
+def quoted(text: str) -> Answer | None:
     """The answer that another text quotes, as SageMaker's failure objects do."""
     begin, end = text.find("{"), text.rfind("}") + 1
     inner = text[begin:end] if 0 <= begin < end else ""
@@ -47,14 +48,14 @@ def failure(text: str) -> Failed:
     return Failed(code=ErrorCode.CRASHED, message=f"The inference failed: {shown}")
 
 
-def completed(answer: Completed | Failed) -> Completed:
+def completed(answer: Answer) -> Completed | Generated:
     """Raises `StereoSpotError` for a failure."""
     if isinstance(answer, Failed):
         raise StereoSpotError(answer.code, answer.message)
     return answer
 
 
-def is_refusal(answer: Completed | Failed) -> bool:
+def is_refusal(answer: Answer) -> bool:
     """Nothing was begun, or nothing is left of it: to be asked again, and no failure."""
     return isinstance(answer, Failed) and answer.code in (
         ErrorCode.BUSY,

@@ -17,10 +17,11 @@ import structlog
 from django.conf import settings
 from pydantic import ValidationError
 
-from apps.jobs import ledger, storage
+from apps.jobs import ledger
 from apps.jobs.models import Invocation
 from apps.pipeline.backends import answers
-from apps.pipeline.backends.base import PausedError, SegmentClaim
+from apps.pipeline.backends.answers import Answer
+from apps.pipeline.backends.base import Done, PausedError
 from apps.pipeline.backends.calls import (
     AwayError,
     BrokenError,
@@ -28,6 +29,7 @@ from apps.pipeline.backends.calls import (
     at_most,
     attended,
 )
+from apps.pipeline.backends.claims import Claimed, output_uri
 from apps.pipeline.backends.remote import (
     Patience,
     Wait,
@@ -35,20 +37,17 @@ from apps.pipeline.backends.remote import (
     note_waiting,
     noted,
     opened,
-    request_for,
     sleep,
-    uri,
     verified,
 )
 from apps.pipeline.leases import Lease, LeaseLostError
 from contract.errors import ErrorCode, StereoSpotError
-from contract.invocation import Completed, Enquiry, Failed, Standing, State
-from contract.keys import StereoSegmentKey
+from contract.invocation import Enquiry, Failed, Standing, State
 
 log = structlog.get_logger(__name__)
 
 LOOKS = (1.0, 5.0)
-"""Seconds after which is asked whether the conversion has begun: first, and again."""
+"""Seconds after which is asked whether the work has begun: first, and again."""
 ENQUIRY_SECONDS = 5.0
 """For the other side to answer what needs no work."""
 AGAIN_SECONDS = 1.0
@@ -70,10 +69,10 @@ class Line(Protocol):
 
 
 class Conversation:
-    """One segment, asked for until there is an answer."""
+    """One segment or clip, asked for until there is an answer."""
 
     def __init__(
-        self, claim: SegmentClaim, lease: Lease, line: Line, *, backend: str
+        self, claim: Claimed, lease: Lease, line: Line, *, backend: str
     ) -> None:
         self._claim = claim
         self._lease = lease
@@ -91,9 +90,13 @@ class Conversation:
             ),
         )
 
-    def hold(self) -> Completed:
-        """See `Backend.convert`."""
-        request = request_for(self._claim.segment)
+    @property
+    def _inference_id(self) -> str:
+        return self._invocation.inference_id
+
+    def hold(self) -> Done:
+        """See `Backend.make`."""
+        request = self._claim.request()
         try:
             answer = self._answer(request.model_dump_json())
             with closing(self._invocation, self._lease):
@@ -103,7 +106,7 @@ class Conversation:
             self._withdraw_unless_wanted()
             raise
 
-    def _answer(self, body: str) -> Completed | Failed:
+    def _answer(self, body: str) -> Answer:
         patience = Patience(self._lease)
         while True:
             begun = time.monotonic()
@@ -138,8 +141,7 @@ class Conversation:
                     raise _keeps_breaking() from None
                 raise
 
-        inference_id = self._invocation.inference_id
-        return self._line.ask(body, check, inference_id=inference_id)
+        return self._line.ask(body, check, inference_id=self._inference_id)
 
     def _look(self) -> None:
         """Whether a GPU has it in hand by now; who cannot say leaves it open."""
@@ -149,15 +151,17 @@ class Conversation:
             self._lease.check()
             in_time()
 
-        ask = partial(_enquire, self._line, self._invocation, task="look")
+        look = Enquiry(task="look", output_uri=self._claim.target.uri)
+        ask = partial(_enquire, self._line, look, inference_id=self._inference_id)
         if attended(partial(_or_unknown, ask), check) is State.CONVERTING:
             note_waiting(self._invocation, is_waiting=False)
 
     def _withdraw_unless_wanted(self) -> None:
-        """Not when another worker goes on with the segment: it wants the same answer."""
-        if noted(lambda: ledger.is_wanted(self._claim.segment)):
+        """Not when another worker goes on with it: that wants the same answer."""
+        if noted(lambda: ledger.is_wanted(self._claim.owner)):
             return
-        if withdraw(self._line, self._invocation):
+        cancel = Enquiry(task="cancel", output_uri=self._claim.target.uri)
+        if _withdrawn(self._line, cancel, inference_id=self._inference_id):
             self._close_as_lost()
 
     def _count_break(self, lasted: float, reason: str) -> None:
@@ -174,19 +178,23 @@ class Conversation:
 
 def withdraw(line: Line, invocation: Invocation) -> bool:
     """See `Backend.withdraw`."""
+    enquiry = Enquiry(task="cancel", output_uri=output_uri(invocation))
+    return _withdrawn(line, enquiry, inference_id=invocation.inference_id)
+
+
+def _withdrawn(line: Line, enquiry: Enquiry, *, inference_id: str) -> bool:
+    cancel = partial(_enquire, line, enquiry, inference_id=inference_id)
     try:
-        ask = partial(_enquire, line, invocation, task="cancel")
-        attended(ask, at_most(ENQUIRY_SECONDS))
+        attended(cancel, at_most(ENQUIRY_SECONDS))
     except (AwayError, BrokenError, StereoSpotError) as error:
         log.warning("could not withdraw an invocation", reason=str(error))
         return False
-    log.info("invocation withdrawn", inference_id=invocation.inference_id)
+    log.info("invocation withdrawn", inference_id=inference_id)
     return True
 
 
-def _enquire(line: Line, invocation: Invocation, *, task: str) -> State:
-    body = Enquiry.model_validate({"task": task, "output_uri": _output(invocation)})
-    reply = line.enquire(body.model_dump_json(), inference_id=invocation.inference_id)
+def _enquire(line: Line, enquiry: Enquiry, *, inference_id: str) -> State:
+    reply = line.enquire(enquiry.model_dump_json(), inference_id=inference_id)
     try:
         return Standing.model_validate_json(reply.body).state
     except ValidationError:
@@ -197,11 +205,6 @@ def _enquire(line: Line, invocation: Invocation, *, task: str) -> State:
         ) from None
 
 
-def _output(invocation: Invocation) -> str:
-    key = StereoSegmentKey(invocation.job_id, invocation.segment_index)
-    return uri(storage.result(), str(key))
-
-
 def _or_unknown(ask: Callable[[], State]) -> State:
     try:
         return ask()
@@ -210,7 +213,7 @@ def _or_unknown(ask: Callable[[], State]) -> State:
         return State.UNKNOWN
 
 
-def _understood(reply: Reply) -> Completed | Failed:
+def _understood(reply: Reply) -> Answer:
     """Raises `AwayError` for what a proxy says when its server is away."""
     answer = answers.read(reply.body)
     if answer is not None:

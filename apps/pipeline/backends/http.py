@@ -12,7 +12,7 @@ import httpx2
 from pydantic import SecretStr
 
 from apps.jobs.models import Invocation
-from apps.pipeline.backends.base import SegmentClaim
+from apps.pipeline.backends.base import Done
 from apps.pipeline.backends.calls import (
     TICK,
     AwayError,
@@ -21,10 +21,10 @@ from apps.pipeline.backends.calls import (
     attended,
     tls_refusal,
 )
+from apps.pipeline.backends.claims import Claimed
 from apps.pipeline.backends.direct import ENQUIRY_SECONDS, Conversation, withdraw
 from apps.pipeline.leases import Lease
 from contract.errors import ErrorCode, StereoSpotError
-from contract.invocation import Completed
 
 CONNECT_SECONDS = 5.0
 
@@ -38,7 +38,7 @@ class Http:
         if token is not None:
             self._headers["Authorization"] = f"Bearer {token.get_secret_value()}"
 
-    def convert(self, claim: SegmentClaim, lease: Lease) -> Completed:
+    def make(self, claim: Claimed, lease: Lease) -> Done:
         """See `Backend`. The connection is closed when the lease is gone."""
         return Conversation(claim, lease, self, backend="http").hold()
 

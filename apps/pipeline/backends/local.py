@@ -1,6 +1,6 @@
 """The engine in this process.
 
-torch is imported with the first segment, so that workers of other queues never carry it.
+torch is imported with the first segment or clip, so that workers of other queues never carry it.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 from apps.jobs import storage
 from apps.jobs.models import Invocation
-from apps.pipeline.backends.base import SegmentClaim, conversion_of
+from apps.pipeline.backends.base import Done
+from apps.pipeline.backends.claims import Claimed, ClipClaim, SegmentClaim
 from apps.pipeline.leases import Lease
-from apps.pipeline.media.verify import verify_segment
+from contract.generation import Generated, Generation
 from contract.invocation import Completed, Conversion
 
 
@@ -27,34 +28,45 @@ class Sources(NamedTuple):
 
 
 class Local:
-    """Converts in the worker's own process."""
+    """Converts and generates in the worker's own process."""
 
-    def convert(self, claim: SegmentClaim, lease: Lease) -> Completed:
-        """See `Backend`; frames are counted as they are made."""
-        segment = claim.segment
-
-        def on_frames(more: int) -> None:
-            claim.count(more)
+    def make(self, claim: Claimed, lease: Lease) -> Done:
+        """See `Backend`; frames or steps are counted as they are done."""
+        with storage.temporary_dir() as folder:
+            path = folder / "made.mp4"
+            if isinstance(claim, ClipClaim):
+                done: Done = _clip(claim, path, lease)
+            else:
+                done = _stereo(claim, path, lease)
+            claim.verify(path)
             lease.check()
-
-        conversion = conversion_of(segment)
-        with (
-            storage.source().local(segment.source_key) as film,
-            _local(segment.depth_key) as depth,
-            storage.temporary_dir() as folder,
-        ):
-            target = folder / "stereo.mp4"
-            completed = _convert(conversion, Sources(film, depth), target, on_frames)
-            verify_segment(
-                target, conversion.frames, conversion.picture, conversion.mode
-            )
-            lease.check()
-            storage.result().put(segment.stereo_key, target)
-        return completed
+            store, key = claim.target
+            store.put(key, path)
+        return done
 
     def withdraw(self, invocation: Invocation) -> bool:
         """See `Backend`. It was another backend's, which nobody can ask any more."""
         return True
+
+
+def _clip(claim: ClipClaim, path: Path, lease: Lease) -> Generated:
+    def on_step(steps: int) -> None:
+        claim.count(max(0, steps - claim.done))
+        lease.check()
+
+    return _generate(claim.request(), path, on_step)
+
+
+def _stereo(claim: SegmentClaim, path: Path, lease: Lease) -> Completed:
+    def on_frames(more: int) -> None:
+        claim.count(more)
+        lease.check()
+
+    with (
+        storage.source().local(claim.owner.source_key) as film,
+        _local(claim.owner.depth_key) as depth,
+    ):
+        return _convert(claim.conversion(), Sources(film, depth), path, on_frames)
 
 
 def _local(key: str | None) -> AbstractContextManager[Path | None]:
@@ -88,5 +100,22 @@ def _convert(
             on_frames=on_frames,
             depth=sources.depth,
         )
+    finally:
+        give_back_memory()
+
+
+def _generate(
+    wanted: Generation, target: Path, on_step: Callable[[int], None]
+) -> Generated:
+    from inference.engines import clips
+    from inference.generate import generate
+    from inference.heartbeat import heard
+    from inference.process import give_back_memory, settle
+
+    settle()
+    with heard(partial(on_step, 0)):  # as above
+        networks = clips()
+    try:
+        return generate(wanted, target, clips=networks, on_step=on_step)
     finally:
         give_back_memory()

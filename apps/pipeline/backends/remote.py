@@ -1,4 +1,4 @@
-"""What the backends share that have a segment converted elsewhere."""
+"""What the backends share that have something made elsewhere."""
 
 from __future__ import annotations
 
@@ -6,35 +6,32 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import TypeVar
 
 import structlog
 from django.conf import settings
 from django.db import connection
 
-from apps.jobs import ledger, storage
-from apps.jobs.models import Invocation, Segment
-from apps.pipeline.backends.base import PausedError, SegmentClaim, conversion_of
+from apps.jobs import ledger
+from apps.jobs.models import Invocation
+from apps.pipeline.backends.base import Done, PausedError
 from apps.pipeline.backends.calls import TICK
+from apps.pipeline.backends.claims import Claimed
 from apps.pipeline.leases import Lease, recorded
-from apps.pipeline.media.verify import verify_segment
 from contract.errors import StereoSpotError
-from contract.invocation import Completed
-from contract.invocation import Invocation as Request
 
 log = structlog.get_logger(__name__)
 
 Recorded = TypeVar("Recorded")
 
 PAUSE = 15
-"""Seconds before a segment that was put back is looked at again."""
+"""Seconds before what was put back is looked at again."""
 TURN_SECONDS = 5.0
 """Between two questions whether a server has its hands free."""
 
 
 class Patience:
-    """How long a segment may still wait for its turn in this worker."""
+    """How long one may still wait for its turn in this worker."""
 
     def __init__(self, lease: Lease) -> None:
         self._lease = lease
@@ -88,14 +85,14 @@ def note_waiting(invocation: Invocation, *, is_waiting: bool) -> None:
 
 
 def opened(
-    claim: SegmentClaim,
+    claim: Claimed,
     lease: Lease,
     *,
     backend: str,
     lasting: timedelta,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> Invocation:
-    """The segment's invocation, once so few are under way that it may be sent.
+    """The invocation for it, once so few are under way that it may be sent.
 
     `meanwhile` is called between two looks.
     """
@@ -103,7 +100,7 @@ def opened(
     while True:
         invocation = noted(
             lambda: ledger.open_invocation(
-                claim.segment, backend=backend, lasting=lasting
+                claim.owner, backend=backend, lasting=lasting
             )
         )
         if invocation is not None:
@@ -112,32 +109,11 @@ def opened(
         patience.wait()
 
 
-def request_for(segment: Segment) -> Request:
-    """The body that asks for the segment's conversion."""
-    source, result = storage.source(), storage.result()
-    depth = segment.depth_key
-    return Request.of(
-        conversion_of(segment),
-        input_uri=uri(source, segment.source_key),
-        output_uri=uri(result, segment.stereo_key),
-        depth_uri=depth and uri(source, depth),
-        attempt=segment.attempt,
-        linger_seconds=settings.INVOCATION_LINGER_SECONDS,
-    )
-
-
-def uri(store: storage.Disk | storage.Bucket, key: str) -> str:
-    """Where the object lies, for another process: `file://` or `s3://`."""
-    if isinstance(store, storage.Disk):
-        return Path(store.path(key)).as_uri()
-    return f"s3://{store.bucket_name}/{key}"
-
-
 @contextmanager
 def closing(invocation: Invocation, lease: Lease) -> Iterator[None]:
     """Around what is done with its answer: what came of it is recorded.
 
-    Not when the segment was taken away meanwhile: then another attempt may have it.
+    Not when it was taken away meanwhile: then another attempt may have it.
     """
     outcome = Invocation.Outcome.FAILED
     try:
@@ -148,21 +124,20 @@ def closing(invocation: Invocation, lease: Lease) -> Iterator[None]:
         noted(lambda: ledger.close_invocation(invocation, outcome))
 
 
-def verified(claim: SegmentClaim, lease: Lease, completed: Completed) -> Completed:
+def verified(claim: Claimed, lease: Lease, done: Done) -> Done:
     """The answer, after a look at the object that it speaks of.
 
     Raises `StereoSpotError` when it is missing or wrong. A wrong one is deleted: who made
     it would take it for the answer to the next attempt.
     """
-    segment = claim.segment
-    wanted = conversion_of(segment)
-    with storage.result().local(segment.stereo_key) as path:
+    store, key = claim.target
+    with store.local(key) as path:
         lease.check()
         try:
-            verify_segment(path, wanted.frames, wanted.picture, wanted.mode)
+            claim.verify(path)
         except StereoSpotError:
             lease.check()
-            storage.result().delete(segment.stereo_key)
+            store.delete(key)
             raise
-    claim.count(completed.frames)
-    return completed
+    claim.count(claim.total - claim.done)
+    return done

@@ -1,7 +1,7 @@
 """A SageMaker endpoint: it answers into a bucket, or at once where it is a real-time one.
 
 What is under way is a row of the ledger with the places where the answer will lie. It
-outlives its worker, and whoever has the segment next waits for the same answer.
+outlives its worker, and whoever takes it up next waits for the same answer.
 """
 
 from __future__ import annotations
@@ -20,15 +20,17 @@ from django.core.files.base import ContentFile
 from django.utils.timezone import now
 
 from apps.jobs import aws, ledger, storage
-from apps.jobs.models import Invocation, Segment
+from apps.jobs.models import Invocation
 from apps.pipeline.backends import answers
-from apps.pipeline.backends.base import Backend, PausedError, SegmentClaim
+from apps.pipeline.backends.answers import Answer
+from apps.pipeline.backends.base import Backend, Done, PausedError
 from apps.pipeline.backends.calls import (
     AwayError,
     BrokenError,
     Reply,
     attended,
 )
+from apps.pipeline.backends.claims import Claimed, uri
 from apps.pipeline.backends.direct import Conversation, withdraw
 from apps.pipeline.backends.endpoint import Endpoint, fetched
 from apps.pipeline.backends.remote import (
@@ -39,15 +41,11 @@ from apps.pipeline.backends.remote import (
     note_waiting,
     noted,
     opened,
-    request_for,
     sleep,
-    uri,
     verified,
 )
 from apps.pipeline.leases import Lease
 from contract.errors import ErrorCode, StereoSpotError
-from contract.invocation import Completed, Failed
-from contract.keys import RequestKey
 
 log = structlog.get_logger(__name__)
 
@@ -70,12 +68,12 @@ class RealTime:
     def __init__(self, remote: Endpoint) -> None:
         self._endpoint = remote
 
-    def convert(self, claim: SegmentClaim, lease: Lease) -> Completed:
+    def make(self, claim: Claimed, lease: Lease) -> Done:
         """See `Backend`. A call cannot be taken back, but is over within a minute."""
         return Conversation(claim, lease, self, backend=NAME).hold()
 
     def withdraw(self, invocation: Invocation) -> bool:
-        """See `Backend`. The conversion ends with the call that still waits for it."""
+        """See `Backend`. The work ends with the call that still waits for it."""
         return withdraw(self, invocation)
 
     def ask(self, body: str, check: Callable[[], None], *, inference_id: str) -> Reply:
@@ -95,7 +93,7 @@ class Asynchronous:
         self._endpoint = remote
         self._settling = threading.Lock()
 
-    def convert(self, claim: SegmentClaim, lease: Lease) -> Completed:
+    def make(self, claim: Claimed, lease: Lease) -> Done:
         """See `Backend`."""
         wait = Wait(lease)
         invocation = opened(
@@ -120,28 +118,28 @@ class Asynchronous:
         at once when the objects of a job are tidied: its request is one of them."""
         return True
 
-    def _send(self, claim: SegmentClaim, lease: Lease, invocation: Invocation) -> None:
+    def _send(self, claim: Claimed, lease: Lease, invocation: Invocation) -> None:
         patience = Patience(lease)
         while True:
             given_up = threading.Event()
-            send = partial(self._sent, claim.segment, invocation, given_up)
+            send = partial(self._sent, claim, invocation, given_up)
             try:
                 attended(send, lease.check, give_up=given_up.set)
                 break
             except (AwayError, BrokenError) as away:
                 # Broken: it may have been accepted. Then the server is asked the same
-                # twice, and converts once.
+                # twice, and does it once.
                 log.info("the endpoint does not take it yet", reason=str(away))
             patience.wait()
         log.info("sent to the endpoint", inference_id=invocation.inference_id)
 
     def _sent(
-        self, segment: Segment, invocation: Invocation, given_up: threading.Event
+        self, claim: Claimed, invocation: Invocation, given_up: threading.Event
     ) -> None:
         """Send it and note that, although nobody may wait for it any more by then."""
         store = storage.source()
-        key = str(RequestKey(segment.job_id, segment.index, segment.attempt))
-        store.save(key, ContentFile(request_for(segment).model_dump_json().encode()))
+        key = claim.request_key
+        store.save(key, ContentFile(claim.request().model_dump_json().encode()))
         if given_up.is_set():
             return
         accepted = self._endpoint.send(
@@ -155,9 +153,7 @@ class Asynchronous:
             lambda: ledger.note_accepted(invocation, *accepted, expires_at=expires_at)
         )
 
-    def _answer(
-        self, lease: Lease, wait: Wait, invocation: Invocation
-    ) -> Completed | Failed:
+    def _answer(self, lease: Lease, wait: Wait, invocation: Invocation) -> Answer:
         """Raises `StereoSpotError` when no answer can come any more."""
         while True:
             with suppress(AwayError):  # a store that is away says nothing of the answer
@@ -197,7 +193,7 @@ def _settle_unattended() -> None:
                 noted(partial(ledger.note_over, invocation))
 
 
-def _looked(invocation: Invocation) -> Completed | Failed | None:
+def _looked(invocation: Invocation) -> Answer | None:
     """What was written, if anything; AwayError when the store does not answer, and
     `StereoSpotError` when we may not read it."""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contract.modes import FLAT
 from contract.notices import Announcement, NoticeKind
 
 _ENDINGS = {
@@ -18,4 +19,6 @@ def title(announcement: Announcement) -> str:
 
 
 def ending(announcement: Announcement) -> str:
+    if announcement.type is NoticeKind.COMPLETED and announcement.data.mode == FLAT:
+        return "is ready"
     return _ENDINGS[announcement.type]

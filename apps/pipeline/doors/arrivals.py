@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 NAMESPACE = UUID("5d0f7c52-8d0e-4a53-9d3a-1f6f5c1b7d10")
 """Of the requests that drop folders make."""
 _INFERENCE_ID = re.compile(
-    r"(?P<job_id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-(?P<index>\d{1,5})-\d{1,9}",
+    r"(?P<job_id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-(?P<index>\d{1,5}|clip)-\d{1,9}",
     re.ASCII,
 )
 
@@ -48,7 +48,7 @@ def handle(body: str) -> None:
         _take_all(arrived)
         return
     if isinstance(inference_id := message.get("inferenceId"), str):
-        _hint(*_segment_of(inference_id))
+        _hint(*_named_in(inference_id))
         return
     raise UnintelligibleError("it tells of no object and of no invocation")
 
@@ -122,15 +122,22 @@ def _begin(arrival: Arrival, drop: DropKey) -> None:
     log.info("film dropped", job_id=str(job.pk), owner=owner.pk)
 
 
-def _segment_of(inference_id: str) -> tuple[UUID, int]:
+def _named_in(inference_id: str) -> tuple[UUID, int | None]:
+    """The job, and the segment unless it is the clip."""
     match = _INFERENCE_ID.fullmatch(inference_id)
     if match is None:
         raise UnintelligibleError(f"{inference_id!r} is no invocation of ours")
-    return UUID(match["job_id"]), int(match["index"])
+    index = None if match["index"] == "clip" else int(match["index"])
+    return UUID(match["job_id"]), index
 
 
-def _hint(job_id: UUID, index: int) -> None:
-    """Something of a segment has arrived: if nobody waits for it, somebody should look."""
+def _hint(job_id: UUID, index: int | None) -> None:
+    """Something of a segment or of the clip has arrived: if nobody waits for it, somebody
+    should look."""
+    if index is None:
+        if job := ledger.hasten_clip(job_id):
+            messages.send_stage(job)
+        return
     segment = ledger.hasten(job_id, index)
     if segment is not None:
         messages.send_segment(job_id, index, attempt=segment.attempt)

@@ -29,11 +29,22 @@ def verify_segment(
     path: Path, frames: SegmentFrames, picture: Picture, mode: StereoMode
 ) -> None:
     """Check a stereo segment against its manifest; raises StereoSpotError."""
+    size = mode.packed_size(picture.eye_width, picture.eye_height)
+    _verify_made(path, frames, picture, size)
+
+
+def verify_clip(path: Path, frames: SegmentFrames, picture: Picture) -> None:
+    """Check what was made of a prompt, likewise."""
+    _verify_made(path, frames, picture, (picture.eye_width, picture.eye_height))
+
+
+def _verify_made(
+    path: Path, frames: SegmentFrames, picture: Picture, size: tuple[int, int]
+) -> None:
     try:
         with open_media(path) as container:
             stream = video_stream(container)
             context = stream.codec_context
-            size = mode.packed_size(picture.eye_width, picture.eye_height)
             codec = codec_name(stream)
             _require(codec == picture.codec, f"its codec is {codec}")
             # libavcodec's old names for full range, which the tag says as well.
@@ -52,7 +63,7 @@ def verify_segment(
                 "its frames are not those of the manifest",
             )
     except (av.error.FFmpegError, ValueError) as error:
-        raise invalid(f"a segment cannot be read: {error}") from error
+        raise invalid(f"what was made cannot be read: {error}") from error
 
 
 def verify_final(

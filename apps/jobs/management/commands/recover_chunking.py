@@ -56,7 +56,8 @@ def _recovered(job: Job) -> str:
             return _retried(job)
         case Job.Status.INGESTING:
             resend(job)
-            return "its film is not there yet; fetching was sent again."
+            what = "making" if job.get_prompt() else "fetching"
+            return f"its film is not there yet; {what} it was sent again."
         case Job.Status.CHUNKING:
             resend(job)
             return "no worker was at it; cutting was sent again."
@@ -72,7 +73,8 @@ def _retried(job: Job) -> str:
         return _WENT_ON
     messages.send_retry(again)
     if again.status == Job.Status.INGESTING:
-        return "it had failed, and its film is fetched again."
+        what = "made" if again.get_prompt() else "fetched"
+        return f"it had failed, and its film is {what} again."
     if again.status == Job.Status.CHUNKING:
         return "it had failed, and is cut again."
     return "it had failed, and goes on from what is done."
