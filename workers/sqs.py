@@ -27,7 +27,8 @@ Options, beside kombu's own:
 
 Of messages: an `eta` becomes SQS's own delay, up to 15 minutes; the header
 `fair_queue_group` becomes the `MessageGroupId` of a standard queue; `redelivered` is true
-from the second receipt on. `publish_batch()` sends ten messages a call.
+from the second receipt on. `publish_batch()` sends ten messages a call, and deleted are ten
+a call, too.
 
 Not for `sts_role_arn`: boto's own chain assumes roles too, and refreshes them.
 """
@@ -47,7 +48,7 @@ from kombu.transport import SQS
 from workers.batches import collecting
 from workers.hearing import note_call
 from workers.polling import PollingChannel
-from workers.visibility import LONGEST_CAP, VisibilityKeeper, code_of, is_lost
+from workers.visibility import LONGEST_CAP, VisibilityKeeper
 
 logger = logging.getLogger(__name__)
 
@@ -101,25 +102,18 @@ class Channel(PollingChannel):
         super().settled(receipt)
 
     def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
-        """Delete the message; if that fails, keep it from others and try on.
+        """Have the message deleted, with others; if that fails, kept from others until it
+        works.
 
-        Stock forgets the message, which then runs a second time, and on a 403 ends the
-        worker.
+        Stock asks for each, while the event loop waits. A message that it could not delete
+        it forgets, so that it runs a second time, and a 403 ends the worker.
         """
         try:
             url = self.qos.get(delivery_tag).delivery_info["sqs_queue"]
         except KeyError:  # settled before, as when the connection closed
             return
-        try:
-            self.sqs(queue=self._predefined(url)).delete_message(
-                QueueUrl=url, ReceiptHandle=delivery_tag
-            )
-        except (ClientError, BotoCoreError) as error:
-            logger.warning("Done, but not deleted (%s): %s", error, delivery_tag[:20])
-            if not is_lost(code_of(error)):
-                self._keeper.delete_later(delivery_tag)
-        finally:
-            self.qos.ack(delivery_tag)
+        self._keeper.delete(delivery_tag, url, partial(self.keeper_client, url))
+        self.qos.ack(delivery_tag)
 
     def _restore(self, message: Any) -> None:
         """Show the message to others after its `requeue_backoff`.

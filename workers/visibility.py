@@ -14,6 +14,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -23,7 +24,7 @@ logger = logging.getLogger(__name__)
 # SQS extends a message for 12 hours after its receipt, counted on its own clock.
 LONGEST_CAP = 12 * 3600 - 60
 BATCH = 10  # entries, of SQS's batch calls
-RETRY_EVERY = 1.0  # seconds between attempts at what failed
+RETRY_EVERY = 1.0  # seconds between attempts at what failed, and for which acks gather
 STOP_WITHIN = 6.0  # seconds: one call of kombu's `release_client_config` takes 5
 
 # SQS says in these ways that a receipt, or the whole queue, is no longer good.
@@ -62,8 +63,11 @@ class VisibilityKeeper:
 
     A third of the visibility timeout lies between two extensions. One that fails is tried
     again every second, so that an outage of nearly the other two thirds loses none.
-    After `cap` seconds a message is let go: whoever holds it that long hangs. The keeper
-    also deletes, as soon as that works, what was acknowledged in vain.
+    After `cap` seconds a message is let go: whoever holds it that long hangs.
+
+    The keeper also deletes what is done with, ten messages a call: as soon as ten wait, and
+    each second what there is. Until then it is held, so nobody else is given it; after a
+    kill within that second it comes again, as it would after one before the task's end.
     """
 
     def __init__(self, timeout: int, cap: float):
@@ -77,6 +81,7 @@ class VisibilityKeeper:
         self._clients: dict[str, Any] = {}
         self._calling = threading.Lock()
         self._starting = threading.Lock()
+        self._woken = threading.Event()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -86,6 +91,9 @@ class VisibilityKeeper:
         """Keep the message from others until it is released."""
         self._makers.setdefault(queue_url, make_client)
         self._held[receipt] = Held(receipt, queue_url)
+        self._start()
+
+    def _start(self) -> None:
         with self._starting:
             if self._thread is None:
                 self._thread = threading.Thread(
@@ -106,27 +114,47 @@ class VisibilityKeeper:
         with self._calling:
             self._held.pop(receipt, None)
 
-    def delete_later(self, receipt: str) -> None:
-        """The message is done with but could not be deleted: try on, and hold it."""
-        if held := self._held.get(receipt):
-            self._to_delete[receipt] = held
+    def delete(
+        self, receipt: str, queue_url: str, make_client: Callable[[], Any]
+    ) -> None:
+        """The message is done with: delete it with others, and hold it until then."""
+        self._makers.setdefault(queue_url, make_client)
+        # One that was let go, or lost, may be ours for all that.
+        held = self._held.setdefault(receipt, Held(receipt, queue_url))
+        self._to_delete[receipt] = held
+        self._start()
+        if self._stopped.is_set():
+            self._try(self._delete)
+        elif len(self._to_delete) % BATCH == 0 or _is_ordered(queue_url):
+            self._woken.set()
 
     def stop(self) -> None:
-        """Try a last time to delete what is left, and end."""
+        """Delete what is left, and end."""
         self._stopped.set()
+        self._woken.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(STOP_WITHIN)
         if self._to_delete:
             logger.error("Done, but not deleted: %d messages", len(self._to_delete))
 
     def _run(self, extend_at: float) -> None:
-        while not self._stopped.wait(min(self.interval, RETRY_EVERY)):
+        while not self._stopped.is_set():
+            self._delete_what_fills_calls(min(self.interval, RETRY_EVERY))
             if time.monotonic() >= extend_at:
                 self._to_extend = dict(self._held)
                 extend_at = time.monotonic() + self.interval
             self._try(self._extend)
             self._try(self._delete)
         self._try(self._delete)
+
+    def _delete_what_fills_calls(self, seconds: float) -> None:
+        """For so long."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and self._woken.wait(left):
+            self._woken.clear()
+            if self._stopped.is_set():
+                return
+            self._try(partial(self._delete, only_ripe=True))
 
     def _try(self, step: Callable[[], None]) -> None:
         try:
@@ -156,10 +184,12 @@ class VisibilityKeeper:
         left = math.ceil(self.cap - (time.monotonic() - held.since))
         return {"VisibilityTimeout": max(1, min(self.timeout, left))}
 
-    def _delete(self) -> None:
+    def _delete(self, *, only_ripe: bool = False) -> None:
+        """`only_ripe`: what fills a call, or keeps the next of its group waiting."""
         for url, messages in self._batches(self._to_delete):
+            if only_ripe and len(messages) < BATCH and not _is_ordered(url):
+                continue
             for held in self._call("delete_message_batch", url, messages, lambda _: {}):
-                logger.info("Deleted at last: %s", held.receipt[:20])
                 self._forget(held)
 
     def _batches(self, of: dict[str, Held]) -> Iterator[tuple[str, list[Held]]]:
@@ -207,3 +237,8 @@ class VisibilityKeeper:
         self._held.pop(held.receipt, None)
         self._to_delete.pop(held.receipt, None)
         self._to_extend.pop(held.receipt, None)
+
+
+def _is_ordered(queue_url: str) -> bool:
+    """Whether a message is delivered only after the one before it was deleted."""
+    return queue_url.endswith(".fifo")

@@ -24,7 +24,12 @@ WARM_UP = 3.0
 AWAY = (0.5, 2.0)
 """Least and most seconds in which SQS is frozen, or out of order."""
 _STATUSES = (500, 503, 403, None)
-_OPERATIONS = ("ReceiveMessage", "SendMessage", "SendMessageBatch", "DeleteMessage")
+_OPERATIONS = (
+    "ReceiveMessage",
+    "SendMessage",
+    "SendMessageBatch",
+    "DeleteMessageBatch",
+)
 
 
 class Faults:

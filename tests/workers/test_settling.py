@@ -12,6 +12,7 @@ from kombu.message import Message
 from tests.faulty_sqs import FaultySqs
 from tests.workers.conftest import MakeFarm
 from tests.workers.harness import VISIBILITY, Farm, Worker, until
+from workers.batches import publish_batch
 from workers.sqs import Channel
 
 
@@ -37,8 +38,7 @@ def worker(farm: Farm) -> Worker:
 def test_a_message_that_could_not_be_deleted_is_deleted_later(
     farm: Farm, worker: Worker, sqs: FaultySqs, status: int | None, code: str
 ):
-    sqs.fail("DeleteMessage", times=1, status=status, code=code)
-    sqs.fail("DeleteMessageBatch", times=1, status=status, code=code)
+    sqs.fail("DeleteMessageBatch", times=2, status=status, code=code)
     farm.send("nap", code)
     until(farm.saw("end", code))
     until(farm.is_empty)
@@ -94,9 +94,9 @@ def test_no_extension_that_was_under_way_hides_what_was_given_back(
 def test_a_worker_outlives_the_receipt_of_what_it_deletes(
     farm: Farm, worker: Worker, sqs: FaultySqs
 ):
-    sqs.fail("DeleteMessage", times=1, status=400, code="ReceiptHandleIsInvalid")
+    sqs.fail("DeleteMessageBatch", times=1, status=400, code="ReceiptHandleIsInvalid")
     farm.send("nap", "lost")
-    until(worker.says("(An error occurred (ReceiptHandleIsInvalid)"))
+    until(worker.says("Lost to others (ReceiptHandleIsInvalid)"))
     until(farm.is_empty)  # it ran again, and was deleted
     assert worker.is_alive()
 
@@ -155,6 +155,22 @@ def test_a_worker_that_shuts_down_takes_no_further_message(make_farm: MakeFarm):
     until(farm.saw("end", "next"), seconds=20)
 
 
+def test_short_tasks_are_deleted_many_a_call(make_farm: MakeFarm, sqs: FaultySqs):
+    farm = make_farm()
+    with publish_batch():
+        for number in range(60):
+            farm.send("nap", str(number))
+    worker = farm.start("prefork", slots=2)
+    sqs.counts.clear()
+    until(farm.saw("end", "59"))
+    worker.terminate()  # with some that are not deleted yet
+    worker.process.wait(15)
+    assert farm.is_empty()
+    assert all(len(farm.times("begin", str(number))) == 1 for number in range(60))
+    assert sqs.counts["DeleteMessage"] == 0
+    assert sqs.counts["DeleteMessageBatch"] <= 20  # six full ones, and each second's
+
+
 def test_a_worker_of_predefined_queues_makes_and_lists_none(
     make_farm: MakeFarm, sqs: FaultySqs
 ):
@@ -162,7 +178,7 @@ def test_a_worker_of_predefined_queues_makes_and_lists_none(
     farm.send("nap", "film", VISIBILITY)
     farm.options = {"predefined_queues": {farm.queue: {"url": farm.url}}}
     sqs.counts.clear()
-    sqs.fail("DeleteMessage", times=1)
+    sqs.fail("DeleteMessageBatch", times=1)
     farm.start("solo")
     until(farm.saw("end", "film"))
     until(farm.is_empty)

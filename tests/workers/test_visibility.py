@@ -18,6 +18,7 @@ class Sqs:
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
+        self.deletions: list[list[str]] = []
         self.extended: list[str] = []
         self.error: Exception | None = None
         self.failing: dict[str, str] = {}  # codes by receipt
@@ -26,10 +27,20 @@ class Sqs:
         self, *, QueueUrl: str, Entries: list[dict[str, Any]]
     ) -> dict[str, Any]:
         self.batches.append([entry["ReceiptHandle"] for entry in Entries])
+        answer = self._answer(Entries)
+        self.extended += set(self.batches[-1]) - set(self.failing)
+        return answer
+
+    def delete_message_batch(
+        self, *, QueueUrl: str, Entries: list[dict[str, Any]]
+    ) -> dict[str, Any]:
+        self.deletions.append([entry["ReceiptHandle"] for entry in Entries])
+        return self._answer(Entries)
+
+    def _answer(self, entries: list[dict[str, Any]]) -> dict[str, Any]:
         if self.error:
             raise self.error
-        codes = {e["Id"]: self.failing.get(e["ReceiptHandle"]) for e in Entries}
-        self.extended += set(self.batches[-1]) - set(self.failing)
+        codes = {e["Id"]: self.failing.get(e["ReceiptHandle"]) for e in entries}
         return {"Failed": [{"Id": n, "Code": c} for n, c in codes.items() if c]}
 
 
@@ -131,3 +142,63 @@ def test_what_is_done_with_is_no_longer_extended(
     getattr(keeper, end)("done")
     keeper.hold("held", "queue", lambda: sqs)
     until(lambda: sqs.batches.count(["held"]) >= 2)
+
+
+@pytest.fixture
+def patient_keeper(
+    monkeypatch: pytest.MonkeyPatch, sqs: Sqs
+) -> Iterator[VisibilityKeeper]:
+    """It looks at what is to do every minute."""
+    monkeypatch.setattr(visibility, "RETRY_EVERY", 60)
+    keeper = VisibilityKeeper(timeout=300, cap=600)
+    yield keeper
+    sqs.error = None
+    keeper.stop()
+
+
+def test_what_is_done_with_is_deleted_as_soon_as_it_fills_a_call(
+    patient_keeper: VisibilityKeeper, sqs: Sqs
+):
+    for receipt in "abcdefghi":
+        patient_keeper.delete(receipt, "queue", lambda: sqs)
+    time.sleep(0.05)
+    assert sqs.deletions == []
+    patient_keeper.delete("j", "queue", lambda: sqs)
+    until(lambda: sqs.deletions == [list("abcdefghij")])
+
+
+def test_a_message_that_others_of_its_group_wait_for_is_deleted_at_once(
+    patient_keeper: VisibilityKeeper, sqs: Sqs
+):
+    patient_keeper.delete("kept waiting", "queue", lambda: sqs)
+    patient_keeper.delete("first", "queue.fifo", lambda: sqs)
+    until(lambda: sqs.deletions == [["first"]])
+
+
+def test_what_could_not_be_deleted_is_held_and_tried_again(
+    slow_keeper: VisibilityKeeper, sqs: Sqs, clock: Clock
+):
+    sqs.failing = {"b": "InternalError"}
+    for receipt in "ab":
+        slow_keeper.hold(receipt, "queue", lambda: sqs)
+        slow_keeper.delete(receipt, "queue", lambda: sqs)
+        slow_keeper.release(receipt)  # by the worker, which is done with it
+    until(lambda: len(sqs.deletions) >= 4)
+    clock.now += 21
+    until(lambda: sqs.batches)
+    sqs.failing = {}
+    until(lambda: not slow_keeper._to_delete)
+    assert sqs.deletions[-1] == ["b"]
+    assert sqs.batches[0] == ["b"]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_what_is_done_with_as_the_worker_ends_is_deleted(
+    patient_keeper: VisibilityKeeper, sqs: Sqs, when: str
+):
+    patient_keeper.hold("last", "queue", lambda: sqs)
+    if when == "after":
+        patient_keeper.stop()
+    patient_keeper.delete("last", "queue", lambda: sqs)
+    patient_keeper.stop()
+    assert sqs.deletions == [["last"]]
