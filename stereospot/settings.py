@@ -192,6 +192,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = parts.transport_options(
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_RESULT_BACKEND = "apps.pipeline.chords.ChordBackend"
 CELERY_RESULT_EXPIRES = 7 * 24 * 3600
+CELERY_TASK_IGNORE_RESULT = True
+"""What becomes of the work the ledger knows; nobody would read Celery's result of it."""
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True

@@ -31,12 +31,14 @@ from celery import group, maybe_signature, states
 from celery.app.task import Context
 from celery.exceptions import ChordError
 from django.db import router, transaction
+from django.db.models import F
 from django.db.models.functions import Now
 from django.utils.timezone import now
 from kombu.exceptions import KombuError
 
+from apps.pipeline import returns
 from apps.pipeline.header import ids, leaves, takes_results, with_results
-from apps.pipeline.models import Chord, ChordPart
+from apps.pipeline.models import Chord
 from apps.pipeline.results import ResultBackend, delete_in_batches
 
 log = structlog.get_logger(__name__)
@@ -104,23 +106,10 @@ class ChordBackend(ResultBackend):
 
     def _returned(self, group_id: str, parts: Mapping[str, str]) -> bool:
         """Add what is new of `parts`; whether the caller has to send the body."""
-
-        def add(chord: Chord) -> None:
-            rows = chord.parts.filter(task_id__in=parts)
-            known = dict(rows.values_list("task_id", "state"))
-            new = parts.keys() - known
-            ChordPart.objects.bulk_create(
-                ChordPart(chord=chord, task_id=task_id, state=parts[task_id])
-                for task_id in new
-            )
-            better = [
-                part for part in known if parts[part] == states.SUCCESS != known[part]
-            ]
-            if better:
-                rows.filter(task_id__in=better).update(state=states.SUCCESS)
-            chord.remaining -= len(new)
-
-        return self._changed(group_id, add) or self._taken_up(group_id, SENDING)
+        state = returns.add(group_id, parts)
+        if state is not None:
+            return state == Chord.State.READY
+        return self._taken_up(group_id, SENDING)
 
     def _changed(self, group_id: str, change: Callable[[Chord], None]) -> bool:
         """Change a waiting chord under its lock; whether that made it ready.
@@ -270,10 +259,10 @@ class ChordBackend(ResultBackend):
 
     def _error_of(self, task_id: str, *, failed: int, parts: int) -> ChordError:
         row = self.TaskModel.objects.get_task(task_id)
-        cause = None
-        if row.status in states.PROPAGATE_STATES:
-            cause = self.exception_to_python(self.decode_content(row, row.result))
         counted = f"{failed} of {parts} parts failed"
+        if row.status not in states.PROPAGATE_STATES:  # its result was not to be stored
+            return ChordError(f"Dependency {task_id} failed ({counted})")
+        cause = self.exception_to_python(self.decode_content(row, row.result))
         return _caused(f"Dependency {task_id} raised {cause!r} ({counted})", cause)
 
     def cleanup(self) -> None:
@@ -289,6 +278,12 @@ class ChordBackend(ResultBackend):
 
 def _untouched(state: Chord.State, older_than: timedelta) -> list[str]:
     chords = Chord.objects.filter(state=state, looked_at__lte=Now() - older_than)
+    if state == Chord.State.WAITING:
+        # For some, as those of a stopped film, nothing comes: they are looked at ever less
+        # often, each time after as long as nothing had come until the last time.
+        chords = chords.filter(
+            looked_at__lte=Now() - (F("looked_at") - F("changed_at"))
+        )
     return list(chords.order_by("looked_at").values_list("pk", flat=True)[:BATCH])
 
 

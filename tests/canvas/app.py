@@ -15,6 +15,7 @@ app.conf.update(
     task_default_queue=os.environ.get("CANVAS_QUEUE", "canvas"),
     task_routes={},
     beat_schedule={},
+    task_ignore_result=False,
 )
 
 

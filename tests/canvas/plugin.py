@@ -67,6 +67,7 @@ def _configuration() -> dict[str, Any]:
         "broker_transport_options": options,
         "worker_enable_remote_control": False,
         "task_acks_late": True,
+        "task_ignore_result": False,
         "worker_prefetch_multiplier": 1,
     }
     if transport := getattr(settings, "CELERY_BROKER_TRANSPORT", None):

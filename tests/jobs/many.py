@@ -68,6 +68,15 @@ def plans(client: Client, url: str) -> Iterator[tuple[str, dict]]:
                 yield sql, node
 
 
+def planned(sql: str) -> Iterator[dict]:
+    """Each node that the database would go through for a statement."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}")
+        [[answer]] = cursor.fetchall()
+    plan = json.loads(answer) if isinstance(answer, str) else answer
+    yield from _nodes(plan[0]["Plan"])
+
+
 def _nodes(plan: dict) -> Iterator[dict]:
     yield plan
     for below in plan.get("Plans", ()):

@@ -10,7 +10,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils.timezone import now
 
 from apps.jobs import ledger
-from apps.jobs.ledger import Cut, Refused
+from apps.jobs.ledger import Cut, Refused, rows
 from apps.jobs.models import Event, Job, Segment
 from contract.errors import ErrorCode, StereoSpotError
 from tests.concurrency import at_once
@@ -194,6 +194,52 @@ def test_finishing_a_segment_that_is_not_the_last_starts_no_concat(job):
 
     job.refresh_from_db()
     assert job.status == Job.Status.CHUNKED
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_worker_waits_for_others_to_finish_or_to_claim_segments_of_the_same_job(job):
+    segment = ledger.claim_segment(job.pk, 1)
+    with transaction.atomic():
+        rows.lock_job(job.pk)  # somebody is at it
+        assert at_once([lambda: finish(segment)]) == [False]
+    with transaction.atomic():
+        rows.lock_job_shared(job.pk)  # somebody is about to claim another one
+        (claimed,) = at_once([lambda: ledger.claim_segment(job.pk, 2)])
+    assert claimed.attempt == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("round_", range(5))
+def test_a_job_that_is_stopped_while_its_segments_are_claimed_keeps_none(job, round_):
+    claims = [
+        lambda index=index: ledger.claim_segment(job.pk, index) for index in (1, 2)
+    ]
+
+    at_once([*claims, lambda: ledger.cancel(job.pk)])
+
+    assert set(job.segments.values_list("status", flat=True)) == {"done", "pending"}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("round_", range(5))
+def test_two_lost_segments_that_are_taken_over_at_once_fail_their_job_once(
+    job, settings, round_
+):
+    for index in (1, 2):
+        for _ in range(settings.MAX_ATTEMPTS - 1):
+            expire(ledger.claim_segment(job.pk, index))
+
+    claims = [
+        lambda index=index: ledger.claim_segment(job.pk, index) for index in (1, 2)
+    ]
+    at_once(claims * 2)
+    for index in (1, 2):
+        expire(job.segments.get(index=index))
+    at_once(claims * 2)
+
+    job.refresh_from_db()
+    assert (job.status, job.error_code) == (Job.Status.FAILED, "lease-expired")
+    assert Event.objects.filter(kind="failed").count() == 1
 
 
 @pytest.mark.django_db(transaction=True)

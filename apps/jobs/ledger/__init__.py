@@ -1,11 +1,13 @@
 """Every change of status, and the only package that makes one.
 
-Each function is one transaction and records one fact. SQS delivers a message at least
-once, so a second caller is normal: each function filters on the state that it comes
-from (and on the attempt) and answers whether *this* caller made the change.
+Each function is one transaction, or one statement, and records one fact. SQS delivers a
+message at least once, so a second caller is normal: each function filters on the state that
+it comes from (and on the attempt) and answers whether *this* caller made the change.
 
-Lock order: the job's row, then its segments' rows. Nothing slow happens in here, and no
-message goes out: callers send after the commit, and the sweep sends what they lost.
+Lock order: the job's row, then its segments' rows. What all workers of a job do, claiming a
+segment and finishing it, keeps none of them waiting for the others. Nothing slow happens in
+here, and no message goes out: callers send after the commit, and the sweep sends what they
+lost.
 """
 
 from apps.jobs.ledger.dead_letters import bury, settle, unsettle
@@ -37,6 +39,7 @@ from apps.jobs.ledger.segments import (
     claim_segment,
     fail_segment,
     finish_segment,
+    reassemble_when_done,
     release_segment,
     renew_segment,
 )
@@ -63,7 +66,6 @@ from apps.jobs.ledger.upkeep import (
     note_sent,
     note_tidied,
     note_tidying,
-    reassemble_when_done,
 )
 from apps.jobs.ledger.uploads import delete_waiting, note_arrived, take_back
 

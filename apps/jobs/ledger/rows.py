@@ -46,9 +46,16 @@ def lock_job(job_id: UUID) -> Job | None:
     return Job.objects.select_for_update().filter(pk=job_id).first()
 
 
+def lock_job_shared(job_id: UUID) -> Job | None:
+    """Others may take this lock at the same time, but not `lock_job`'s."""
+    statement = "SELECT * FROM jobs_job WHERE id = %s FOR KEY SHARE"
+    return next(iter(Job.objects.raw(statement, [job_id])), None)
+
+
 def lock_segment(job_id: UUID, index: int) -> Segment | None:
     """Only with the job's row locked."""
-    rows = Segment.objects.select_for_update()
+    # Not in the usual order, which looks at the job's row, and so would lock it, too.
+    rows = Segment.objects.select_for_update().order_by()
     return rows.filter(job_id=job_id, index=index).first()
 
 
@@ -155,15 +162,10 @@ def stop_segments(job_id: UUID) -> None:
     running.update(status=Segment.Status.PENDING, lease_expires_at=None)
 
 
-def move_when_done(job_id: UUID) -> bool:
-    """With the job's row locked: go on to reassembling once no segment is missing."""
+def is_any_missing(job_id: UUID) -> bool:
+    """Whether a segment is not done."""
     segments = Segment.objects.filter(job_id=job_id)
-    if segments.exclude(status=Segment.Status.DONE).exists():
-        return False
-    moved = move(job_id, [Job.Status.CHUNKED], Job.Status.REASSEMBLING)
-    if moved:
-        note(job_id, "converted")
-    return moved
+    return segments.exclude(status=Segment.Status.DONE).exists()
 
 
 def lease() -> datetime:

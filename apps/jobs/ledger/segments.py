@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from uuid import UUID
 
 from django.db import transaction
@@ -15,10 +16,22 @@ from apps.jobs.models import Job, Segment
 from contract.errors import ErrorCode, StereoSpotError
 
 
-@transaction.atomic
 def claim_segment(job_id: UUID, index: int) -> Segment | Refused:
     """Take the segment for one attempt."""
-    job = rows.lock_job(job_id)
+    claimed = _claim(job_id, index, lock=rows.lock_job_shared)
+    if claimed is not None:
+        return claimed
+    # A dead worker's attempt may fail the job, and that nobody may do beside others.
+    claimed = _claim(job_id, index, lock=rows.lock_job)
+    return Refused.OVER if claimed is None else claimed
+
+
+@transaction.atomic
+def _claim(
+    job_id: UUID, index: int, *, lock: Callable[[UUID], Job | None]
+) -> Segment | Refused | None:
+    """None: the worker that had it is lost, and the lock is one that others share."""
+    job = lock(job_id)
     if job is None or job.status != Job.Status.CHUNKED:
         return Refused.OVER
     segment = rows.lock_segment(job_id, index)
@@ -27,16 +40,27 @@ def claim_segment(job_id: UUID, index: int) -> Segment | Refused:
     if segment.status == Segment.Status.RUNNING:
         if rows.is_alive(segment.lease_expires_at):
             return Refused.TAKEN
+        if lock is not rows.lock_job:
+            return None
         if not rows.fail_held_segment(segment, ErrorCode.LEASE_EXPIRED, LOST_WORKER):
             return Refused.OVER
-    Segment.objects.filter(pk=segment.pk).update(
-        status=Segment.Status.RUNNING,
-        attempt=F("attempt") + 1,
-        frames_done=0,
-        lease_expires_at=rows.lease(),
-        notify_at=None,
+        segment.refresh_from_db()
+    segment.job = job
+    segment.status = Segment.Status.RUNNING
+    segment.attempt += 1
+    segment.frames_done = 0
+    segment.lease_expires_at = rows.lease()
+    segment.notify_at = None
+    segment.save(
+        update_fields=[
+            "status",
+            "attempt",
+            "frames_done",
+            "lease_expires_at",
+            "notify_at",
+        ]
     )
-    return Segment.objects.select_related("job").get(pk=segment.pk)
+    return segment
 
 
 def renew_segment(segment: Segment, *, frames_done: int) -> bool:
@@ -57,17 +81,13 @@ def release_segment(segment: Segment) -> bool:
     return released == 1
 
 
-@transaction.atomic
 def finish_segment(segment: Segment, *, seconds: float, version: str) -> bool | Refused:
     """The stereo segment is there and verified; True for who finished the last one.
 
-    `Refused.TAKEN` when it is not this attempt's any more.
+    `Refused.TAKEN` when it is not this attempt's any more. Not for use in a transaction.
     """
-    # Without this lock two workers finishing the last two segments at once would each
-    # fail to see the other's uncommitted row, and nobody would start the concat.
-    job = rows.lock_job(segment.job_id)
-    if job is None or job.status != Job.Status.CHUNKED:
-        return Refused.TAKEN
+    # Without the job's lock, for which all its workers would wait: whoever stops a job
+    # takes its segments away.
     finished = rows.held_segment(segment).update(
         status=Segment.Status.DONE,
         lease_expires_at=None,
@@ -78,7 +98,25 @@ def finish_segment(segment: Segment, *, seconds: float, version: str) -> bool | 
         error_code="",
         error_message="",
     )
-    return rows.move_when_done(segment.job_id) if finished else Refused.TAKEN
+    if not finished:
+        return Refused.TAKEN
+    # That is committed. So of two who finish the last two at once, one at least sees that
+    # none is missing; which of them starts the concat is decided under the job's lock.
+    return not rows.is_any_missing(segment.job_id) and reassemble_when_done(
+        segment.job_id
+    )
+
+
+@transaction.atomic
+def reassemble_when_done(job_id: UUID) -> bool:
+    """Go on once no segment is missing; True for who should send concat."""
+    job = rows.lock_job(job_id)
+    if job is None or job.status != Job.Status.CHUNKED or rows.is_any_missing(job_id):
+        return False
+    moved = rows.move(job_id, [Job.Status.CHUNKED], Job.Status.REASSEMBLING)
+    if moved:
+        rows.note(job_id, "converted")
+    return moved
 
 
 @transaction.atomic

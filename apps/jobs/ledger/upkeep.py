@@ -46,17 +46,6 @@ def expire_segment(job_id: UUID, index: int) -> Retry | None:
 
 
 @transaction.atomic
-def reassemble_when_done(job_id: UUID) -> bool:
-    """All segments are done and nobody said so; True for who should send concat."""
-    job = rows.lock_job(job_id)
-    return (
-        job is not None
-        and job.status == Job.Status.CHUNKED
-        and rows.move_when_done(job_id)
-    )
-
-
-@transaction.atomic
 def abandon(job_id: UUID) -> bool:
     """The source never came."""
     job = rows.lock_job(job_id)
