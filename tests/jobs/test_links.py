@@ -95,6 +95,16 @@ def test_a_player_without_a_cookie_gets_the_film_and_may_seek_in_it(client, link
     assert client.post(link).status_code == 405
 
 
+def test_nothing_of_a_title_is_taken_for_an_artist(client, alice, completed, playlist):
+    Job.objects.filter(pk=completed.pk).update(title="Köln, 1945 - Part II")
+    client.force_login(alice)
+
+    [(name, link)] = entries(client.get(playlist).text)
+
+    assert name == "#EXTINF:62,Köln 1945 – Part II_3D_LRF_Full_SBS"
+    assert unquote(link).endswith("/Köln, 1945 - Part II_3D_LRF_Full_SBS.mp4")
+
+
 def test_behind_https_the_links_are_https_too(client, alice, playlist, settings):
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     client.force_login(alice)

@@ -62,7 +62,7 @@ def _answer(
     for job in jobs:
         # The stem has no line breaks, and the link is percent-encoded: whatever a film
         # is called, it cannot add a line.
-        lines.append(f"#EXTINF:{_seconds(job)},{_stem(job)}")
+        lines.append(f"#EXTINF:{_seconds(job)},{_name(job)}")
         lines.append(link(request, user, job))
     response = HttpResponse(
         "".join(f"{line}\n" for line in lines),
@@ -76,6 +76,11 @@ def _answer(
 def _stem(job: Job) -> str:
     """With the words for the layout, which some players read here."""
     return PurePath(download_name(job)).stem
+
+
+def _name(job: Job) -> str:
+    """The stem, but VLC takes what stands before a comma or a lone dash for an artist."""
+    return _stem(job).replace(",", "").replace(" - ", " – ")
 
 
 def _seconds(job: Job) -> int:
