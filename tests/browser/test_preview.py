@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import statistics
 from pathlib import Path
 
 import pytest
@@ -89,3 +91,48 @@ def test_what_shows_no_frame_is_said_and_may_be_uploaded(page, watch, tmp_path):
         timeout=PATIENCE
     )
     expect(page.get_by_role("button", name="Upload and convert")).to_be_enabled()
+
+
+_TIME_OF_PICTURE = """
+() => {
+  const draw = CanvasRenderingContext2D.prototype.drawImage;
+  const slider = document.querySelector("[name=max_disparity]");
+  CanvasRenderingContext2D.prototype.drawImage = function (...args) {
+    draw.apply(this, args);
+    if (this.canvas.id === "preview-picture") window.drawn?.(performance.now());
+  };
+  window.move = (value) => new Promise((resolve) => {
+    const begun = performance.now();
+    window.drawn = (at) => resolve(at - begun);
+    slider.value = value;
+    slider.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+  window.drag = async (values, pause) => {
+    const drawn = [];
+    window.drawn = (at) => drawn.push(at);
+    for (const value of values) {
+      slider.value = value;
+      slider.dispatchEvent(new Event("input", { bubbles: true }));
+      await new Promise((resolve) => setTimeout(resolve, pause));
+    }
+    return drawn.length;
+  };
+}
+"""
+
+
+def test_the_picture_follows_a_slider_while_it_is_moved(page, tmp_path):
+    """Prints how soon (`pytest -s`): of a film in HD, in this browser, from the event to
+    the pixels."""
+    choose(page, sources.film(tmp_path / "HD.mp4", size=(1280, 720), count=24))
+    picture = page.get_by_role("img", name="One frame of the film in 3D")
+    expect(picture).to_be_visible(timeout=PATIENCE)
+    page.evaluate(_TIME_OF_PICTURE)
+
+    took = [page.evaluate("(v) => move(v)", n % 6 + 1) for n in range(21)]
+
+    said = f"median {statistics.median(took):.0f} ms, worst {max(took):.0f} ms"
+    print(f"\nslider to picture: {said}, load {os.getloadavg()[0]:.1f}")
+    drawn = page.evaluate("() => drag([...Array(80).keys()].map((n) => n / 20), 50)")
+    print(f"pictures in 4 s of dragging: {drawn}")
+    assert drawn >= 2

@@ -3,7 +3,6 @@
 
 const SIDE = 640; // pixels of the longer side of what is sent
 const BEGINNING = 16 * 1024 * 1024;
-const SETTLED = 80; // milliseconds without a change before the site is asked
 const TURN = 250; // milliseconds that each eye is shown for
 
 const panel = document.getElementById("preview");
@@ -26,7 +25,6 @@ let name = ""; // by which the site knows the frame
 let picture = null; // the last answer
 let asking = false;
 let changed = false;
-let timer = 0;
 let turned = false;
 // As the player's wiggle does: who wants less motion gets a picture that stands still.
 const stands = window.matchMedia("(prefers-reduced-motion: reduce)");
@@ -90,11 +88,6 @@ function beginning() {
   ask();
 }
 
-function soon() {
-  clearTimeout(timer);
-  timer = setTimeout(ask, SETTLED);
-}
-
 function query({ width = 0, height = 0 }) {
   const { mode, max_disparity, convergence } = form.elements;
   return {
@@ -107,6 +100,8 @@ function query({ width = 0, height = 0 }) {
   };
 }
 
+// One question at a time, and after its answer the latest: a slider that moves is followed
+// as fast as the site can.
 async function ask() {
   if (!frame) return;
   if (asking) {
@@ -155,7 +150,8 @@ async function receive(of, asked, answer) {
   } else if (answer.status === 429) {
     say(await answer.text());
     const seconds = Number(answer.headers.get("Retry-After")) || 2;
-    setTimeout(ask, 1000 * seconds);
+    await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
+    changed = true;
   } else {
     const isText = answer.headers.get("Content-Type")?.startsWith("text/plain");
     say(isText ? await answer.text() : "There is no preview: reload the page and try again.");
@@ -176,8 +172,8 @@ function paint() {
 
 if (panel?.dataset.url) {
   form.addEventListener("film:chosen", ({ detail }) => choose(detail));
-  form.addEventListener("input", soon);
-  form.addEventListener("change", soon);
+  form.addEventListener("input", ask);
+  form.addEventListener("change", ask);
   video.addEventListener("loadedmetadata", () => (isSeen() ? seek() : beginning()));
   video.addEventListener("seeked", grab);
   video.addEventListener("error", beginning);
