@@ -12,6 +12,12 @@ from contract.modes import Payload, StereoMode
 MATRICES = frozenset({1, 4, 5, 6, 7, 9, 10})
 """Code points of ISO/IEC 23091-2 whose matrix the engines know."""
 
+_UNSAID = 2
+_SRGB = 1, 13
+_PRIMARIES_AND_TRANSFER = {1: (1, 1), 5: (5, 6), 6: (6, 6), 7: (7, 7)}
+"""Of the standards that a matrix is of: ITU-R BT.709, BT.601 with 625 and with 525 lines,
+SMPTE 240M. BT.2020 is missing: it goes with three transfers."""
+
 _H264_LIMIT = 4096
 """Widest and highest picture that hardware decoders of H.264 take."""
 _USUAL_RATE = (25, 1)
@@ -57,6 +63,8 @@ def picture_for(footage: Footage, mode: StereoMode) -> Picture:
     # 4:2:0 has one chroma sample for two pixels each way.
     eye_width, eye_height = width + width % 2, height + height % 2
     is_deep = footage.bit_depth > 8
+    matrix = _matrix(footage)
+    primaries, transfer = _primaries_and_transfer(footage, matrix)
     is_big = max(mode.packed_size(eye_width, eye_height)) > _H264_LIMIT
     return Picture(
         eye_width=eye_width,
@@ -69,9 +77,9 @@ def picture_for(footage: Footage, mode: StereoMode) -> Picture:
         deinterlace=footage.interlaced,
         sample_aspect_ratio=sample_aspect_ratio,
         color_range=footage.color_range,
-        color_primaries=footage.color_primaries,
-        color_trc=footage.color_trc,
-        color_space=_matrix(footage),
+        color_primaries=primaries,
+        color_trc=transfer,
+        color_space=matrix,
         hdr=footage.hdr,
     )
 
@@ -86,3 +94,21 @@ def _matrix(footage: Footage) -> int:
         return footage.color_space
     is_high_definition = footage.width >= 1280 or footage.height > 576
     return 1 if is_high_definition else 6
+
+
+def _primaries_and_transfer(footage: Footage, matrix: int) -> tuple[int, int]:
+    """Code points, said as well where the source and the standard leave no doubt.
+
+    Chromium believes all three or none: of a picture with a matrix alone it guesses the
+    matrix, too, and takes BT.601 below 720 rows.
+    """
+    said = footage.color_primaries, footage.color_trc
+    if footage.color_space == 0:  # RGB is sRGB where nothing else is said
+        standard: tuple[int, int] | None = _SRGB
+    else:
+        standard = _PRIMARIES_AND_TRANSFER.get(matrix)
+    if standard is None or any(
+        of not in (_UNSAID, wanted) for of, wanted in zip(said, standard, strict=True)
+    ):
+        return said
+    return standard

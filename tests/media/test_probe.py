@@ -214,6 +214,41 @@ def test_big_or_deep_pictures_are_hevc(facts, mode, codec, pixel_format):
     assert (picture.codec, picture.pixel_format) == (codec, pixel_format)
 
 
+@pytest.mark.parametrize(
+    ("primaries", "transfer", "matrix", "size", "meant"),
+    [
+        (2, 2, 1, (1280, 536), (1, 1, 1)),
+        (2, 2, 6, (720, 480), (6, 6, 6)),
+        (2, 2, 5, (720, 576), (5, 6, 5)),
+        (2, 2, 2, (1920, 1080), (1, 1, 1)),
+        (2, 2, 2, (640, 360), (6, 6, 6)),
+        (1, 2, 1, (1280, 536), (1, 1, 1)),
+        (2, 2, 0, (640, 360), (1, 13, 6)),
+        # What is said of them is not a part of one standard: nobody can say the rest.
+        (9, 2, 1, (1280, 536), (9, 2, 1)),
+        (2, 16, 1, (1920, 1080), (2, 16, 1)),
+        (2, 2, 9, (3840, 2160), (2, 2, 9)),
+        (9, 16, 9, (3840, 2160), (9, 16, 9)),
+        (1, 13, 1, (1280, 536), (1, 13, 1)),
+    ],
+)
+def test_colours_are_said_in_full_where_there_is_no_doubt(
+    primaries, transfer, matrix, size, meant
+):
+    width, height = size
+    told = a_film(
+        width=width,
+        height=height,
+        color_primaries=primaries,
+        color_trc=transfer,
+        color_space=matrix,
+    )
+
+    picture = picture_for(told, StereoMode.SBS)
+
+    assert (picture.color_primaries, picture.color_trc, picture.color_space) == meant
+
+
 def test_odd_sizes_become_even_and_keyframes_come_every_two_seconds():
     odd = a_film(width=853, height=479, frame_rate=(24000, 1001), interlaced=True)
 
