@@ -12,6 +12,8 @@ source bucket
 result bucket
     jobs/{job_id}/segments/{segment_index}.mp4                              inference
     jobs/{job_id}/final.{ext}                                       concat, inference
+story bucket
+    {parent_id}/{task_id}[-{index}].mp4                                      hand over
 
 Builders raise `ValueError` on what cannot be a key. Parsers take keys from outside
 (events, listings) and answer ``None`` for anything that is not exactly one of ours.
@@ -21,6 +23,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TypeGuard
 from uuid import UUID
 
 from contract.modes import StereoMode
@@ -48,6 +51,7 @@ _REQUEST = re.compile(
 _STEREO_SEGMENT = re.compile(
     rf"jobs/{_UUID}/segments/(?P<index>0|[1-9]\d{{0,4}})\.mp4", re.ASCII
 )
+_STORY_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 _FINAL = re.compile(rf"jobs/{_UUID}/final\.{_EXTENSION}", re.ASCII)
 
 
@@ -222,6 +226,26 @@ class FinalKey:
     def parse(cls, key: str) -> FinalKey | None:
         match = _FINAL.fullmatch(key)
         return match and cls(UUID(match["job_id"]), match["extension"])
+
+
+@dataclass(frozen=True, slots=True)
+class StoryKey:
+    """A clip, where the producer of Story IV looks for it; of several the index'th."""
+
+    parent_id: str
+    task_id: str
+    index: int | None = None
+
+    def __str__(self) -> str:
+        if not (is_story_id(self.parent_id) and is_story_id(self.task_id)):
+            raise ValueError(f"{self.parent_id!r}, {self.task_id!r} are no ids")
+        nth = "" if self.index is None else f"-{self.index}"
+        return f"{self.parent_id}/{self.task_id}{nth}.mp4"
+
+
+def is_story_id(value: object) -> TypeGuard[str]:
+    """Whether a producer may call a story or a task so."""
+    return isinstance(value, str) and _STORY_ID.fullmatch(value) is not None
 
 
 def sources_prefix(job_id: UUID) -> str:

@@ -123,9 +123,18 @@ class Environment(BaseSettings):
     """What sites are shown that want to know who asks, as a browser's cookies.txt."""
     bridge_queue_url_arrivals: str | None = None
     """Queue in which S3 and SageMaker say what has arrived, for `manage.py bridge`."""
+    bridge_queue_url_video_jobs: str | None = None
+    """Queue by which producers of Story IV ask for clips, for `manage.py bridge`."""
     bridge_topics: Annotated[list[str], NoDecode] = []
     """ARNs of the SNS topics whose messages the bridge takes, by commas; unset: any that
     may write to its queues."""
+    story_bucket: str | None = None
+    """S3 bucket that those producers find their clips in, at `{parent_id}/{task_id}.mp4`;
+    unset: a folder of the data directory."""
+    story_table: str = ""
+    """DynamoDB table that mirrors the status of their tasks; unset: none does."""
+    story_owner: str = "story"
+    """Name of the account that has the jobs of their clips; made when it is first wanted."""
     drop_engine: Engine = Engine.PREVIEW
     """The engine for films that are put into drop folders (`drop/{username}/` of the bucket)."""
     ingest_private_addresses: bool = False
@@ -175,6 +184,9 @@ class Environment(BaseSettings):
             )
         if bool(self.source_bucket) != bool(self.result_bucket):
             raise ValueError("set both SOURCE_BUCKET and RESULT_BUCKET, or neither")
+        is_asked = self.bridge_queue_url_video_jobs and self.source_bucket
+        if is_asked and not self.story_bucket:
+            raise ValueError("BRIDGE_QUEUE_URL_VIDEO_JOBS wants STORY_BUCKET")
         if len(self.queue_urls) not in (0, 3):
             raise ValueError("set all three of SQS_QUEUE_URL_*, or none")
         return self
@@ -218,5 +230,8 @@ class Environment(BaseSettings):
     @property
     def bridge_queue_urls(self) -> dict[str, str]:
         """Name → URL of the queues that others write to."""
-        urls = {"arrivals": self.bridge_queue_url_arrivals}
+        urls = {
+            "arrivals": self.bridge_queue_url_arrivals,
+            "video-jobs": self.bridge_queue_url_video_jobs,
+        }
         return {name: url for name, url in urls.items() if url}

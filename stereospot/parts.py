@@ -18,6 +18,7 @@ def storages(env: Environment, data_dir: Path) -> dict[str, Any]:
     return {
         "source": _store(env.source_bucket, data_dir / "source", env.aws_region),
         "result": _store(env.result_bucket, data_dir / "result", env.aws_region),
+        "story": _store(env.story_bucket, data_dir / "story", env.aws_region),
         "staticfiles": {
             "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
         },

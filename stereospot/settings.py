@@ -211,6 +211,7 @@ CELERY_TASK_ROUTES = {
     "chunk": {"queue": "media"},
     "concat": {"queue": "media"},
     "generate": {"queue": "gpu"},
+    "hand_over": {"queue": "control"},
     "infer": {"queue": "gpu"},
     "ingest": {"queue": "media"},
     "sweep": {"queue": "control"},
@@ -262,6 +263,8 @@ INGEST_PRIVATE_ADDRESSES = env.ingest_private_addresses
 DROP_ENGINE = env.drop_engine
 BRIDGE_QUEUE_URLS = env.bridge_queue_urls
 BRIDGE_TOPICS = env.bridge_topics
+STORY_OWNER = env.story_owner
+STORY_TABLE = env.story_table
 BRIDGE_WAIT_SECONDS = env.sqs_long_poll_wait_seconds
 
 # --- Inference --------------------------------------------------------------------

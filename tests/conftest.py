@@ -49,7 +49,7 @@ def _rank(nodeid: str) -> int:
 def own_store(settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Each test has an empty store of its own."""
     folder = tmp_path_factory.mktemp("store")
-    for name in ("source", "result"):
+    for name in ("source", "result", "story"):
         settings.STORAGES = settings.STORAGES | {
             name: settings.STORAGES[name] | {"OPTIONS": {"location": folder / name}}
         }

@@ -50,7 +50,7 @@ def begin_from(job: Job, origin: Origin, *, is_asked: bool = False) -> Job:
     asks, who may do so only so often. Raises `StereoSpotError`: a quota is used up.
     """
     if isinstance(origin, Prompt):
-        job.title = job.title or _title_of_prompt(origin)
+        job.title = job.title or title_of_prompt(origin)
     job.origin = origin.model_dump(mode="json")
 
     def save() -> None:
@@ -72,7 +72,7 @@ def _title_of(link: Link) -> str:
     return title_of(name) if name else as_title(link.place)
 
 
-def _title_of_prompt(prompt: Prompt) -> str:
+def title_of_prompt(prompt: Prompt) -> str:
     """Its first words."""
     words = as_title(prompt.wish.prompt) or "Untitled"
     if len(words) <= LONGEST_TITLE:

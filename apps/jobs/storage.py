@@ -1,4 +1,5 @@
-"""Where films lie: two aliases, `source` and `result`, each a disk or a bucket.
+"""Where films lie: the aliases `source` and `result`, each a disk or a bucket, and `story`
+for the producers of Story IV.
 
 Work needs paths: `local` gives the path of an object, in place on a disk, downloaded
 for a while from a bucket. What is written appears under its key whole or not at all.
@@ -146,11 +147,15 @@ class Bucket(S3Storage):  # type: ignore[misc] # it has no types
 
 
 def source() -> Disk | Bucket:
-    return storages["source"]  # type: ignore[return-value] # settings name these two
+    return storages["source"]  # type: ignore[return-value] # settings name these
 
 
 def result() -> Disk | Bucket:
     return storages["result"]  # type: ignore[return-value]
+
+
+def story() -> Disk | Bucket:
+    return storages["story"]  # type: ignore[return-value]
 
 
 def bucket_name(store: Disk | Bucket) -> str | None:

@@ -20,7 +20,7 @@ import structlog
 from celery import Signature, chain, chord, group
 from django.utils.timezone import now
 
-from apps.jobs.models import Job, Notice
+from apps.jobs.models import Job, Notice, VideoTask
 from stereospot.celery import app
 from workers.batches import publish_batch
 
@@ -60,15 +60,25 @@ def send_notices(job_id: UUID) -> None:
     """Tell at once what is to be told of the job; the sweep tells what this misses."""
     for notice in Notice.objects.filter(job=job_id, due_at__lte=now()):
         send_notice(notice)
+    for task in VideoTask.objects.filter(clips__job=job_id, due_at__lte=now()):
+        send_handover(task)
 
 
 def send_notice(notice: Notice) -> None:
-    name = f"tell:{notice.attempts}"
+    _send_due("tell", notice)
+
+
+def send_handover(task: VideoTask) -> None:
+    _send_due("hand_over", task)
+
+
+def _send_due(name: str, row: Notice | VideoTask) -> None:
+    """What is due; the ledger lets one of those that come begin."""
     app.signature(
-        "tell",
-        args=[str(notice.pk)],
+        name,
+        args=[str(row.pk)],
         immutable=True,
-        task_id=str(uuid5(notice.pk, name)),
+        task_id=str(uuid5(row.pk, f"{name}:{row.attempts}")),
     ).apply_async()
 
 

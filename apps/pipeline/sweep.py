@@ -10,10 +10,10 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -23,9 +23,18 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.timezone import now
 
 from apps.jobs import ledger, limits
-from apps.jobs.models import GENERATING, OWN_STAGES, Job, Notice, Segment, Upload
+from apps.jobs.models import (
+    GENERATING,
+    OWN_STAGES,
+    Job,
+    Notice,
+    Segment,
+    Upload,
+    VideoTask,
+)
 from apps.monitoring import tallies
 from apps.pipeline import arriving, cloudwatch, dead_letters, invocations, messages
+from apps.pipeline.looks import BATCH, count, each, is_crowded
 from stereospot.celery import app
 from workers.batches import publish_batch
 
@@ -33,16 +42,12 @@ log = structlog.get_logger(__name__)
 
 LOCK = 0x53_53_57_50
 """PostgreSQL advisory lock: one sweep at a time in the whole system."""
-BATCH = 500
-"""Most rows of a kind that one sweep treats; the next one goes on."""
 PATIENCE = timedelta(minutes=5)
 """How long a message may wait in a queue of which nobody knows whether it holds it."""
 ARRIVAL = timedelta(minutes=5)
 """How long after its job's row a source may still be on its way into the store."""
 UPLOAD = timedelta(days=1)
 """How long a person may let an upload rest before it is given up."""
-
-Row = TypeVar("Row")
 
 _ended: float | None = None
 """When this process's last round was over, by its monotonic clock."""
@@ -102,19 +107,6 @@ def _looked(what: str, look: Callable[[], int]) -> int:
         return 0
 
 
-def _each(rows: Iterable[Row], act: Callable[[Row], object]) -> int:
-    """How many were acted on; a row that makes trouble does not stop the others."""
-    count = 0
-    for row in rows:
-        try:
-            count += bool(act(row))
-        except (InterfaceError, OperationalError):
-            raise
-        except Exception:
-            log.exception("could not sweep", row=str(row))
-    return count
-
-
 def _expired_stages() -> int:
     def take_back(job: Job) -> bool:
         again = ledger.expire_stage(job.pk)
@@ -122,7 +114,7 @@ def _expired_stages() -> int:
             messages.send_stage(job, pause=again.pause)
         return bool(again)
 
-    return _each(Job.objects.filter(lease_expires_at__lte=now())[:BATCH], take_back)
+    return each(Job.objects.filter(lease_expires_at__lte=now())[:BATCH], take_back)
 
 
 def _expired_segments() -> int:
@@ -138,7 +130,7 @@ def _expired_segments() -> int:
     expired = Segment.objects.filter(
         status=Segment.Status.RUNNING, lease_expires_at__lte=now()
     )
-    return _each(expired[:BATCH], take_back)
+    return each(expired[:BATCH], take_back)
 
 
 def _finished_conversions() -> int:
@@ -150,7 +142,7 @@ def _finished_conversions() -> int:
 
     missing = Segment.objects.filter(job=OuterRef("pk")).exclude(status="done")
     done = Job.objects.filter(~Exists(missing), status=Job.Status.CHUNKED)
-    return _each(done[:BATCH], go_on)
+    return each(done[:BATCH], go_on)
 
 
 def _silent_stages() -> int:
@@ -168,27 +160,12 @@ def _sent_again(waiting: QuerySet[Job], queue: str, *beside: QuerySet[Any]) -> i
         return True
 
     found = messages.waiting(queue)
-    if _is_crowded(found, waiting, *beside):
+    if is_crowded(found, waiting, *beside):
         return 0
     # It holds other messages as well, so its length says little of theirs.
     patience = PATIENCE if found else timedelta()
     silent = waiting.filter(notify_at__lte=now() - patience).order_by("notify_at")
-    return _each(silent[:BATCH], send)
-
-
-def _is_crowded(found: int, *waiting: QuerySet[Any]) -> bool:
-    """Whether a queue holds more than two messages for each row that waits for one.
-
-    What waits for long behind many is sent again, once or twice. Without a bound a busy
-    queue would grow by all of it with each patience, until nothing else came to its turn.
-    What is lost then waits until the queue is shorter: it would have waited in there, too.
-    """
-    return found > 2 * _count(waiting, found + 1)
-
-
-def _count(waiting: Iterable[QuerySet[Any]], most: int) -> int:
-    """How many there are, counted no further than `most` of each."""
-    return sum(rows.order_by()[:most].count() for rows in waiting)
+    return each(silent[:BATCH], send)
 
 
 def _pending_segments() -> QuerySet[Segment]:
@@ -212,7 +189,7 @@ def _silent_segments() -> int:
     for job_id, of_job in indexes.items():
         ledger.note_sent(job_id, of_job)
     with publish_batch():
-        return _each(silent, send)
+        return each(silent, send)
 
 
 def _is_lost(waiting: QuerySet[Segment]) -> Q:
@@ -226,9 +203,9 @@ def _is_lost(waiting: QuerySet[Segment]) -> Q:
     clips = Job.objects.filter(GENERATING, lease_expires_at=None)
     due = {"notify_at__lte": now() + ledger.DELIVERY}
     expected = waiting.filter(**due), clips.filter(**due)
-    if _is_crowded(found, *expected):
+    if is_crowded(found, *expected):
         return Q(pk__in=[])
-    if _count(expected, found + 1) <= found:
+    if count(expected, found + 1) <= found:
         return Q(attempt__gt=0, notify_at__lte=now() - PATIENCE)
     return Q(notify_at__lte=now() - (PATIENCE if found else timedelta()))
 
@@ -240,7 +217,7 @@ def _arrived_sources() -> int:
         status=Job.Status.CREATED, created_at__lt=now() - ARRIVAL
     )
     # At random: of more than a batch each has its turn.
-    return _each(created.order_by("?")[:BATCH], arriving.start_if_arrived)
+    return each(created.order_by("?")[:BATCH], arriving.start_if_arrived)
 
 
 def _abandoned_jobs() -> int:
@@ -248,7 +225,7 @@ def _abandoned_jobs() -> int:
     created = Job.objects.filter(
         ~Exists(coming), status=Job.Status.CREATED, created_at__lt=now() - UPLOAD
     )
-    return _each(created[:BATCH], lambda job: ledger.abandon(job.pk))
+    return each(created[:BATCH], lambda job: ledger.abandon(job.pk))
 
 
 def _untidied() -> int:
@@ -259,7 +236,7 @@ def _untidied() -> int:
     due = Job.objects.filter(tidy_at__lte=now()).order_by("tidy_at")
     job_ids = list(due.values_list("pk", flat=True)[:BATCH])
     ledger.note_tidying(job_ids)
-    return _each(job_ids, send)
+    return each(job_ids, send)
 
 
 def _unsent_callbacks() -> int:
@@ -273,9 +250,22 @@ def _untold() -> int:
         return True
 
     due = Notice.objects.filter(due_at__lte=now()).order_by("due_at")
-    if _is_crowded(messages.waiting("control"), due):
+    return _sent_while_room(due, send)
+
+
+def _not_handed_over() -> int:
+    def send(task: VideoTask) -> bool:
+        messages.send_handover(task)
+        return True
+
+    due = VideoTask.objects.filter(due_at__lte=now()).order_by("due_at")
+    return _sent_while_room(due, send)
+
+
+def _sent_while_room(due: QuerySet[Any], send: Callable[[Any], bool]) -> int:
+    if is_crowded(messages.waiting("control"), due):
         return 0
-    return _each(due[:BATCH], send)
+    return each(due[:BATCH], send)
 
 
 _EXPIRIES = {
@@ -290,6 +280,7 @@ _LOOKS: dict[str, Callable[[], int]] = {
     "chords whose callback was not sent": _unsent_callbacks,
     "jobs to tidy": _untidied,
     "notices to tell": _untold,
+    "tasks to hand over": _not_handed_over,
     "notices that are forgotten": partial(ledger.forget_notices, BATCH),
     "messages that the queue gave up": dead_letters.reap,
     "limits that nobody is near any more": limits.forget_old,

@@ -25,9 +25,9 @@ from apps.jobs.sending import after_commit
 from apps.pipeline import chunk as chunking
 from apps.pipeline import concat as joining
 from apps.pipeline import generate as generating
+from apps.pipeline import handover, messages, telling
 from apps.pipeline import infer as inference
 from apps.pipeline import ingest as ingesting
-from apps.pipeline import messages, telling
 from apps.pipeline import sweep as sweeping
 from apps.pipeline import tidy as tidying
 from apps.pipeline.attempts import attempt
@@ -152,6 +152,16 @@ def tell(self: Task[..., Any], notice_id: str) -> None:
     try:
         with telling.room():
             telling.tell(UUID(notice_id))
+    except telling.FullError:
+        raise self.retry(countdown=telling.PUT_BACK, throw=False) from None
+
+
+@shared_task(name="hand_over", bind=True, max_retries=None, throws=TOLD)
+def hand_over(self: Task[..., Any], task_id: str) -> None:
+    """Give one producer its clips and their status, where it looks for them."""
+    try:
+        with telling.room():
+            handover.hand_over(UUID(task_id))
     except telling.FullError:
         raise self.retry(countdown=telling.PUT_BACK, throw=False) from None
 

@@ -26,7 +26,7 @@ from tests.browser.site import MAKE_PEOPLE, Site
 from tests.path.stack import ROOT, Machine
 
 REGION = "us-east-1"
-TOPIC = f"arn:aws:sns:{REGION}:123456789012:arrivals"
+TOPIC = f"arn:aws:sns:{REGION}:123456789012:topic"
 _NUMBERS = tuple(
     f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")
 )
@@ -38,6 +38,8 @@ class Doorstep:
     endpoint: str
     said: Path
     """What the bridge prints."""
+    queue: str
+    """Which of those that the bridge reads."""
     url: str = ""
     dead_url: str = ""
     _clients: dict[str, Any] = field(default_factory=dict)
@@ -56,12 +58,12 @@ class Doorstep:
     def open(self) -> None:
         """Make buckets, queue, dead-letter queue and topic, and have S3 tell them."""
         sqs, s3, sns = (self.client(name) for name in ("sqs", "s3", "sns"))
-        self.dead_url = sqs.create_queue(QueueName="arrivals-dead")["QueueUrl"]
+        self.dead_url = sqs.create_queue(QueueName=f"{self.queue}-dead")["QueueUrl"]
         policy = {"deadLetterTargetArn": self._arn(self.dead_url), "maxReceiveCount": 5}
         self.url = sqs.create_queue(
-            QueueName="arrivals", Attributes={"RedrivePolicy": json.dumps(policy)}
+            QueueName=self.queue, Attributes={"RedrivePolicy": json.dumps(policy)}
         )["QueueUrl"]
-        assert sns.create_topic(Name="arrivals")["TopicArn"] == TOPIC
+        assert sns.create_topic(Name="topic")["TopicArn"] == TOPIC
         sns.subscribe(TopicArn=TOPIC, Protocol="sqs", Endpoint=self._arn(self.url))
         for bucket in ("sources", "results"):
             s3.create_bucket(Bucket=bucket)
@@ -134,7 +136,7 @@ def _of(prefix: str) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def opened(**environment: str) -> Iterator[Doorstep]:
+def opened(queue: str = "arrivals", **environment: str) -> Iterator[Doorstep]:
     """A stack with its people, buckets and bridge; nothing of it is left."""
     folder = Path(tempfile.mkdtemp(prefix="stereospot-doors-"))
     port = Addresses.of(folder / "data").sqs_port
@@ -152,7 +154,7 @@ def opened(**environment: str) -> Iterator[Doorstep]:
         },
     )
     site = Site(machine, f"127.0.0.1:{free_port()}")
-    doorstep = Doorstep(site, endpoint, folder / "bridge.log")
+    doorstep = Doorstep(site, endpoint, folder / "bridge.log", queue)
     try:
         with site.up():
             site.run(MAKE_PEOPLE)
@@ -166,7 +168,8 @@ def opened(**environment: str) -> Iterator[Doorstep]:
 @contextlib.contextmanager
 def _bridge(doorstep: Doorstep) -> Iterator[None]:
     """`manage.py bridge`, as an operator starts it."""
-    queue = {"BRIDGE_QUEUE_URL_ARRIVALS": doorstep.url, "BRIDGE_TOPICS": TOPIC}
+    name = f"BRIDGE_QUEUE_URL_{doorstep.queue.upper().replace('-', '_')}"
+    queue = {name: doorstep.url, "BRIDGE_TOPICS": TOPIC}
     with doorstep.said.open("w") as said:
         process = subprocess.Popen(
             [sys.executable, str(ROOT / "manage.py"), "bridge"],

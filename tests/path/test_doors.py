@@ -223,10 +223,8 @@ SENT: dict[str, Message] = {
 def tried() -> dict[str, str]:
     """What the documentation says becomes of each message."""
     text = (ROOT / "docs/operations/messages.md").read_text()
-    rows = re.findall(
-        r"^\| (.+?) \| (.+?) \|$", text.split("## Tried")[1], re.MULTILINE
-    )
-    return dict(rows[1:])
+    table = text.split("## Tried\n")[1].split("\n## ")[0]
+    return dict(re.findall(r"^\| (.+?) \| (.+?) \|$", table, re.MULTILINE)[1:])
 
 
 TRIED = tried()

@@ -34,6 +34,11 @@ def test_lists_are_separated_by_commas(monkeypatch):
         {"email_host": "mail.example"},
         {"email_security": "maybe"},
         {"quota_minutes_a_month": "many"},
+        {
+            "source_bucket": "sources",
+            "result_bucket": "results",
+            "bridge_queue_url_video_jobs": "https://sqs.example/1/video-jobs",
+        },
     ],
 )
 def test_values_that_are_unsafe_or_make_no_sense_refuse_to_start(unsafe):
@@ -63,3 +68,11 @@ def test_queues_that_exist_are_known_by_their_url(monkeypatch):
         monkeypatch.setenv(f"SQS_QUEUE_URL_{name.upper()}", url)
 
     assert environment().queue_urls == urls
+
+
+def test_the_bridge_reads_those_queues_that_are_named(monkeypatch):
+    monkeypatch.setenv("BRIDGE_QUEUE_URL_VIDEO_JOBS", "https://sqs.example/1/video")
+
+    assert environment().bridge_queue_urls == {
+        "video-jobs": "https://sqs.example/1/video"
+    }

@@ -68,6 +68,14 @@ from apps.jobs.ledger.upkeep import (
     note_tidying,
 )
 from apps.jobs.ledger.uploads import delete_waiting, note_arrived, take_back
+from apps.jobs.ledger.video_tasks import (
+    begin_video_task,
+    claim_handover,
+    complete_video_task,
+    note_handed_over,
+    note_not_handed_over,
+    refuse_video_task,
+)
 
 __all__ = [
     "DELIVERY",
@@ -77,13 +85,16 @@ __all__ = [
     "Retry",
     "abandon",
     "begin_afresh",
+    "begin_video_task",
     "bury",
     "cancel",
     "charge",
+    "claim_handover",
     "claim_notice",
     "claim_segment",
     "claim_stage",
     "close_invocation",
+    "complete_video_task",
     "convert_again",
     "create",
     "delete",
@@ -106,6 +117,8 @@ __all__ = [
     "note_accepted",
     "note_arrived",
     "note_delivered",
+    "note_handed_over",
+    "note_not_handed_over",
     "note_over",
     "note_sent",
     "note_tidied",
@@ -120,6 +133,7 @@ __all__ = [
     "reassemble_when_done",
     "record_plan",
     "recut",
+    "refuse_video_task",
     "release_segment",
     "release_stage",
     "renew_segment",

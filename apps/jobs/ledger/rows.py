@@ -18,6 +18,7 @@ from django.utils.timezone import now
 
 from apps.jobs.ledger import charges
 from apps.jobs.ledger.announcing import announce
+from apps.jobs.ledger.following import follow
 from apps.jobs.models import ACTIVE, OVER, TIDIED, Event, Job, Segment
 from contract.errors import Blame, ErrorCode
 
@@ -79,9 +80,11 @@ def held_segment(segment: Segment) -> QuerySet[Segment]:
 def move(job_id: UUID, sources: Iterable[str], target: str, **fields: Any) -> bool:
     """Change the status if it is one of `sources`; the new stage starts afresh.
 
-    Whoever wants to be told of the end will be.
+    Whoever wants to be told of the end will be, and the task that it is of follows.
     """
     moved = move_untold(job_id, sources, target, **fields)
+    if moved:
+        follow(job_id)
     if moved and target in OVER:
         announce(job_id, target)
     return moved

@@ -12,6 +12,7 @@ from django.db.models import F
 from django.utils.timezone import now
 
 from apps.jobs.ledger import rows
+from apps.jobs.ledger.following import follow
 from apps.jobs.ledger.rows import DELIVERY, Refused, Retry
 from apps.jobs.models import Job, Segment
 from contract.errors import ErrorCode, StereoSpotError
@@ -47,6 +48,8 @@ def claim_stage(job_id: UUID, stage: Job.Status) -> Job | Refused:
     job.attempt += 1
     job.lease_expires_at = rows.lease()
     job.save(update_fields=["attempt", "lease_expires_at"])
+    if stage == Job.Status.INGESTING:
+        follow(job_id)
     return job
 
 

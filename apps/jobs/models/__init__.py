@@ -21,6 +21,7 @@ from apps.jobs.models.notice import Notice, Subscription
 from apps.jobs.models.rate import Rate
 from apps.jobs.models.segment import Segment
 from apps.jobs.models.upload import Upload
+from apps.jobs.models.video_task import VideoClip, VideoTask
 
 __all__ = [
     "ACTIVE",
@@ -44,4 +45,6 @@ __all__ = [
     "Segment",
     "Subscription",
     "Upload",
+    "VideoClip",
+    "VideoTask",
 ]

@@ -13,10 +13,10 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
-from apps.pipeline.doors import arrivals
+from apps.pipeline.doors import arrivals, story
 from workers.bridge import Bridge
 
-HANDLERS = {"arrivals": arrivals.handle}
+HANDLERS = {"arrivals": arrivals.handle, "video-jobs": story.handle}
 
 
 class Command(BaseCommand):
@@ -26,7 +26,8 @@ class Command(BaseCommand):
         urls = settings.BRIDGE_QUEUE_URLS
         if not urls:
             raise CommandError(
-                "There is no queue to read: set BRIDGE_QUEUE_URL_ARRIVALS."
+                "There is no queue to read: set BRIDGE_QUEUE_URL_ARRIVALS or "
+                "BRIDGE_QUEUE_URL_VIDEO_JOBS."
             )
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
