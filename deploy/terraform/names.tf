@@ -24,7 +24,7 @@ locals {
   }
   bucket_arns = { for name, bucket in local.buckets : name => "arn:${local.partition}:s3:::${bucket}" }
 
-  arn_of = { for service in ["sqs", "sns", "secretsmanager", "ecr", "ecs", "logs", "sagemaker", "kms", "cloudwatch"] :
+  arn_of = { for service in ["sqs", "sns", "secretsmanager", "ecr", "ecs", "logs", "sagemaker", "kms", "cloudwatch", "dynamodb"] :
     service => "arn:${local.partition}:${service}:${var.region}:${local.account_id}"
   }
   queue_arns = { for name in keys(local.queues) : name => "${local.arn_of.sqs}:${local.prefix}-${name}" }

@@ -6,7 +6,8 @@ locals {
 
   # By one S3 and SageMaker say what has arrived, by the other come prompts, through SNS or
   # directly.
-  doors = ["arrivals", "video-jobs"]
+  doors      = ["arrivals", "video-jobs"]
+  read_doors = concat(var.open_doors ? ["arrivals"] : [], local.story_iv ? ["video-jobs"] : [])
 
   queues = { for name in concat(local.ladder.celery, local.doors) : name => {
     celery     = contains(local.ladder.celery, name)
@@ -56,10 +57,11 @@ locals {
       StringEquals = { "aws:SourceAccount" = local.account_id }
     }
   } }
-  from_topics = { for queue, topics in {
+  topics = {
     "arrivals"   = values(local.sagemaker_topic_arns)
     "video-jobs" = var.video_job_topic_arns
-    } : queue => {
+  }
+  from_topics = { for queue, topics in local.topics : queue => {
     Principal = { Service = "sns.amazonaws.com" }
     Condition = { ArnEquals = { "aws:SourceArn" = topics } }
   } if length(topics) > 0 }

@@ -103,14 +103,18 @@ locals {
         },
       ],
       local.sagemaker ? [{ Action = ["s3:GetObject"], Resource = [local.objects.answers] }] : [],
+      local.story_iv ? [ # clips and their status, where the producer looks for them
+        { Action = ["s3:PutObject", "s3:AbortMultipartUpload"], Resource = ["arn:${local.partition}:s3:::${local.story_bucket}/*"] },
+      ] : [],
+      local.story_table == null ? [] : [{ Action = ["dynamodb:UpdateItem"], Resource = ["${local.arn_of.dynamodb}:table/${local.story_table}"] }],
     )
     "bridge" = [ # what others say; what nobody understands it puts aside itself
       local.may.send,
       {
         Action   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"]
-        Resource = [local.queue_arns["arrivals"]]
+        Resource = [for door in local.read_doors : local.queue_arns[door]]
       },
-      { Action = ["sqs:SendMessage", "sqs:GetQueueUrl"], Resource = [local.dlq_arns["arrivals"]] },
+      { Action = ["sqs:SendMessage", "sqs:GetQueueUrl"], Resource = [for door in local.read_doors : local.dlq_arns[door]] },
       local.may.list,
       { Action = ["s3:GetObject"], Resource = local.objects.any_films },
     ]

@@ -59,7 +59,7 @@ locals {
       }
     }
   }
-  wanted      = { "flower" = var.enable_flower, "bridge" = var.open_doors }
+  wanted      = { "flower" = var.enable_flower, "bridge" = length(local.read_doors) > 0 }
   services    = { for name, facts in local.all_services : name => facts if lookup(local.wanted, name, true) }
   flower_port = 5555
 
@@ -91,10 +91,10 @@ locals {
     },
     { for name in local.ladder.celery : "SQS_QUEUE_URL_${upper(name)}" => aws_sqs_queue.this[name].url },
     { INFERENCE_MAX_IN_FLIGHT = tostring(local.in_flight) },
-    var.open_doors ? {
-      BRIDGE_QUEUE_URL_ARRIVALS = aws_sqs_queue.this["arrivals"].url
-      BRIDGE_TOPICS             = join(",", values(local.sagemaker_topic_arns))
-    } : {},
+    { for door in local.read_doors : "BRIDGE_QUEUE_URL_${replace(upper(door), "-", "_")}" => aws_sqs_queue.this[door].url },
+    length(local.read_doors) > 0 ? { BRIDGE_TOPICS = join(",", flatten([for door in local.read_doors : local.topics[door]])) } : {},
+    local.story_iv ? { STORY_BUCKET = local.story_bucket } : {},
+    local.story_table == null ? {} : { STORY_TABLE = local.story_table },
     var.enable_flower ? { FLOWER_URL = "http://flower.${local.namespace}:${local.flower_port}" } : {},
     local.sagemaker ? {
       SAGEMAKER_ENDPOINT_NAME          = local.endpoint_name

@@ -153,6 +153,11 @@ def test_every_service_may_do_its_own_work_and_not_anothers(system):
             f"{verb} {what}": ("s3", f"{verb}_object", place)
             for verb in ("get", "put", "delete")
         }
+    clip = {
+        "Bucket": system.outputs["story_iv"]["bucket_name"],
+        "Key": "story/task.mp4",
+    }
+    calls["put story clip"] = ("s3", "put_object", clip)
     sends = {"send to media", "send to gpu", "send to control"}
 
     with enforced(system.aws):
@@ -177,8 +182,10 @@ def test_every_service_may_do_its_own_work_and_not_anothers(system):
         "media-worker": sends | films | {"take from media"},
         "video-worker": sends
         | {"get final", "delete final", "get source", "delete source", "take from gpu"},
-        "control": sends | {"get source", "get final", "take from control"},
-        "bridge": sends | {"get source", "get final", "take from arrivals"},
+        "control": sends
+        | {"get source", "get final", "put story clip", "take from control"},
+        "bridge": sends
+        | {"get source", "get final", "take from arrivals", "take from video-jobs"},
     }
 
 

@@ -370,3 +370,36 @@ run "without_a_domain" {
     error_message = "The site would send everybody to HTTPS, which it does not have."
   }
 }
+
+run "story_iv_without_other_doors" {
+  command = plan
+
+  variables {
+    open_doors           = false
+    video_job_topic_arns = ["arn:aws:sns:us-east-1:123456789012:story"]
+  }
+
+  assert {
+    condition     = contains(keys(aws_ecs_service.this), "bridge")
+    error_message = "Nobody would read the producer's messages."
+  }
+  assert {
+    condition     = contains(keys(local.environment), "BRIDGE_QUEUE_URL_VIDEO_JOBS") && !contains(keys(local.environment), "BRIDGE_QUEUE_URL_ARRIVALS")
+    error_message = "The bridge reads another queue than the producer's."
+  }
+  assert {
+    condition     = local.environment.BRIDGE_TOPICS == "arn:aws:sns:us-east-1:123456789012:story"
+    error_message = "Any topic may ask for clips."
+  }
+  assert {
+    condition     = contains(keys(local.environment), "STORY_BUCKET") && contains(keys(local.environment), "STORY_TABLE")
+    error_message = "Nobody knows where the producer looks for its clips."
+  }
+  assert {
+    condition = [for role, policy in aws_iam_role_policy.task : role if strcontains(policy.policy, "dynamodb:")] == ["control"] && contains(
+      [for statement in jsondecode(aws_iam_role_policy.task["control"].policy).Statement : [statement.Action, statement.Resource]],
+      [["dynamodb:UpdateItem"], ["arn:aws:dynamodb:us-east-1:123456789012:table/stereo-spot-video-tasks"]]
+    )
+    error_message = "The producer's table is not written, or by somebody who need not."
+  }
+}

@@ -85,9 +85,9 @@ resource "aws_s3_bucket_policy" "films" {
 
 # A mirror, in the producer's own layout; the truth is the ledger's.
 resource "aws_dynamodb_table" "tasks" {
-  count = var.mirror ? 1 : 0
+  count = var.table == null ? 0 : 1
 
-  name         = "${var.prefix}-video-tasks"
+  name         = var.table
   billing_mode = "PAY_PER_REQUEST"
   hash_key     = "id"      # parent_id
   range_key    = "task_id" # of one film

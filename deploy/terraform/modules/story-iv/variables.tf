@@ -1,8 +1,3 @@
-variable "prefix" {
-  description = "Prefix for resource names"
-  type        = string
-}
-
 variable "queue_arn" {
   description = "ARN of the queue video-jobs"
   type        = string
@@ -18,9 +13,9 @@ variable "bucket" {
   type        = string
 }
 
-variable "mirror" {
-  description = "Mirror each task's status into a DynamoDB table"
-  type        = bool
+variable "table" {
+  description = "Name of the DynamoDB table that mirrors each task's status; null: none does"
+  type        = string
 }
 
 variable "deletion_protection" {
