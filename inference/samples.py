@@ -1,4 +1,4 @@
-"""The sample scene in each mode, as small pictures for pages that explain the modes.
+"""The sample scene in each mode, and flat, as small pictures for pages that explain the modes.
 
 python -m inference.samples FOLDER
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 import av
 from torch import Tensor
 
-from contract.modes import StereoMode, StereoSettings
+from contract.modes import FLAT, StereoMode, StereoSettings
 from inference.scene import views
 from inference.stages.compose import compose
 
@@ -26,8 +26,9 @@ QUALITY = 60
 
 
 def draw(folder: Path) -> None:
-    """Write MODE.webp for every mode."""
+    """Write MODE.webp for every mode, and flat.webp."""
     left, right, _ = views(MOMENT, *EYE, SETTINGS)
+    (folder / f"{FLAT}.webp").write_bytes(_webp(left[None]))
     for mode in StereoMode:
         picture = compose(left[None], right[None], mode)
         (folder / f"{mode}.webp").write_bytes(_webp(picture))

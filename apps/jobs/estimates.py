@@ -3,6 +3,7 @@
     estimates.remaining(job, segments)                 of a film that is being converted
     estimates.before(engine, picture, frames, ...)     of one that is not begun
     estimates.expected(engine)                         of a minute of any film
+    estimates.clip(prompt), estimates.expected_clip()  of what is made of a prompt
     estimates.gpu_seconds(job), estimates.cost(job)    of what was converted
 
 A pace is the seconds of a megapixel of one frame, as recent segments of the same engine
@@ -21,7 +22,9 @@ from django.db.models import Sum
 
 from apps.jobs.models import Job, Segment
 from contract.frames import Picture
+from contract.generation import ClipWish, Generated
 from contract.modes import Engine
+from contract.origins import ORIGIN, Prompt
 from stereospot.machine import has_card
 
 HD = Picture(eye_width=1920, eye_height=1080)
@@ -31,6 +34,8 @@ LATELY = 200
 """Segments of an engine, the last that were done."""
 LEAST_OF_OWN, LEAST_OF_OTHERS = 3, 5
 """So many segments, of the film or of the engine, say something about the next."""
+AUTHORS_SECONDS = 540.0
+"""Of a clip of 5 s at 1280 × 704 on an RTX 4090, by the model card of Wan 2.2 TI2V-5B."""
 ALIKE = 2.0
 """Pictures whose areas differ by no more than this factor are of a size."""
 
@@ -54,7 +59,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What an engine takes here for a minute of HD film, of one worker."""
+    """What an engine takes here for a minute of HD film, of one worker; or a usual clip."""
 
     measured: Range | None
     ours: float
@@ -75,6 +80,33 @@ def expected(engine: Engine) -> Expected:
         and settings.CONVERTS_HERE
         and not has_card(),
     )
+
+
+def clip(prompt: Prompt) -> Range | None:
+    """To make it, by the last clips that were made here; None before there are some."""
+    made = Job.objects.filter(clip__isnull=False).order_by("-created_at")
+    paces = []
+    for origin, facts in made.values_list("origin", "clip")[:LATELY]:
+        done = ORIGIN.validate_python(origin)
+        if isinstance(done, Prompt):
+            paces.append(Generated.model_validate(facts).seconds / _work(done))
+    if len(paces) < LEAST_OF_OWN:
+        return None
+    return _spread(paces).times(_work(prompt))
+
+
+def expected_clip() -> Expected:
+    usual = Prompt.of(ClipWish(prompt="any"))
+    return Expected(
+        measured=clip(usual),
+        ours=AUTHORS_SECONDS,
+        lacks_card=settings.CONVERTS_HERE and not has_card(),
+    )
+
+
+def _work(prompt: Prompt) -> float:
+    """What a clip's time goes by, as segments' by frames and pixels."""
+    return prompt.wish.steps * prompt.frames * prompt.width * prompt.height / 1e6
 
 
 def remaining(job: Job, segments: Sequence[Segment]) -> Range | None:
@@ -110,7 +142,8 @@ def megapixels(picture: Picture) -> float:
 
 def gpu_seconds(job: Job) -> float:
     """Wall time of the attempts that succeeded, together."""
-    return float(job.segments.aggregate(sum=Sum("seconds"))["sum"] or 0.0)
+    clip = Generated.model_validate(job.clip).seconds if job.clip else 0.0
+    return clip + float(job.segments.aggregate(sum=Sum("seconds"))["sum"] or 0.0)
 
 
 def cost(job: Job) -> float | None:

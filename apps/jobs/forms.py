@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib.auth.models import User
 
-from apps.jobs.models import ENGINE_CHOICES, MODE_CHOICES, Job
+from apps.jobs.models import ENGINE_CHOICES, FLAT_CHOICE, MODE_CHOICES, Job
 from apps.jobs.uploads import File
-from contract.modes import Engine, StereoMode
+from contract.generation import (
+    LARGEST_SEED,
+    LONGEST_PROMPT,
+    LONGEST_SECONDS,
+    ClipWish,
+)
+from contract.modes import FLAT, Engine, Mode, StereoMode, WeightsLicence
 from contract.origins import LONGEST_URL
 
-MODES = {
+MODES: dict[Mode, str] = {
     StereoMode.SBS: "Both eyes whole, beside each other: for headsets and projectors, "
     "the best picture.",
     StereoMode.HALF_SBS: "Both eyes in the room of one, beside each other: "
@@ -22,6 +28,7 @@ MODES = {
     StereoMode.HALF_TAB: "Both eyes in the room of one, one above the other: "
     "for televisions that want it.",
     StereoMode.ANAGLYPH: "One picture for red-cyan glasses: for any screen.",
+    FLAT: "The clip as it is made, without a second eye.",
 }
 ENGINES = {
     Engine.PREVIEW: "Depth from motion and rules of thumb: to try a film out, "
@@ -30,6 +37,19 @@ ENGINES = {
     Engine.STEREOCRAFTER: "Large networks for depth and for what only the right eye "
     "sees: the best picture, slow, and only with a graphics card.",
 }
+
+
+SHAPES = {
+    "landscape": ("Landscape, 1280 × 704", (1280, 704)),
+    "portrait": ("Portrait, 704 × 1280", (704, 1280)),
+    "small": ("Small, 640 × 352: to try a prompt out", (640, 352)),
+}
+"""Of clips; what makes them was trained on the first two."""
+
+
+def _usual(name: str) -> Any:
+    """What a wish says where a person says nothing."""
+    return ClipWish.model_fields[name].default
 
 
 _MOST_MILLISECONDS = 2**53
@@ -147,8 +167,77 @@ class LinkForm(WishesForm):
         self.fields["title"].help_text = "Left empty: what it is called there."
 
 
+class PromptForm(WishesForm):
+    """A film that is made of words."""
+
+    prompt = forms.CharField(
+        max_length=LONGEST_PROMPT,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text="What is to be seen, in a few sentences: the place, the light, what "
+        "moves, and how the camera does.",
+        error_messages={"required": "Say what is to be seen."},
+    )
+    shape = forms.ChoiceField(
+        label="Size",
+        choices=[(name, words) for name, (words, _) in SHAPES.items()],
+        initial="landscape",
+    )
+    seconds = forms.FloatField(
+        label="Length",
+        min_value=1,
+        max_value=LONGEST_SECONDS,
+        initial=_usual("seconds"),
+        widget=forms.NumberInput(attrs={"step": "0.5"}),
+    )
+    seed = forms.IntegerField(
+        min_value=0,
+        max_value=LARGEST_SEED,
+        required=False,
+        help_text="Left empty: one is drawn, and the film’s page tells it. The same "
+        "seed and prompt give the same clip.",
+    )
+    negative_prompt = forms.CharField(
+        label="What is not to be seen",
+        max_length=LONGEST_PROMPT,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2}),
+    )
+    steps = forms.IntegerField(
+        min_value=1,
+        max_value=100,
+        initial=_usual("steps"),
+        help_text="More take longer, and are finer.",
+    )
+    guidance = forms.FloatField(
+        min_value=0,
+        max_value=20,
+        initial=_usual("guidance"),
+        widget=forms.NumberInput(attrs={"step": "0.5"}),
+        help_text="How closely the clip keeps to the prompt; more is stricter, and harsher.",
+    )
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields["title"].help_text = "Left empty: the prompt’s first words."
+        mode = cast(forms.ChoiceField, self.fields["mode"])
+        mode.choices = [*MODE_CHOICES, FLAT_CHOICE]
+
+    def wish(self) -> ClipWish:
+        """What the valid form says of the clip."""
+        said = self.cleaned_data
+        width, height = SHAPES[said["shape"]][1]
+        names = ("prompt", "negative_prompt", "seconds", "seed", "steps", "guidance")
+        return ClipWish(
+            width=width, height=height, **{name: said[name] for name in names}
+        )
+
+
 def licence_of(engine: Engine) -> str:
     """What may be done with the engine's films, in a sentence."""
-    licence = engine.licence
+    return licence_words(engine.licence)
+
+
+def licence_words(licence: WeightsLicence) -> str:
+    """Likewise, of films that were made with weights under this licence."""
     of = f" ({licence.name})" if licence.name else ""
     return f"Licence: {licence.summary}{of}."

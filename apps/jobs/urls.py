@@ -8,6 +8,7 @@ urlpatterns = [
     path("", views.job_list, name="job-list"),
     path("jobs/new/", views.new, name="job-new"),
     path("jobs/link/", views.link, name="job-link"),
+    path("jobs/prompt/", views.prompt, name="job-prompt"),
     path("preview/", views.preview, name="preview"),
     path("jobs/<uuid:job_id>/", views.job, name="job"),
     path("jobs/<uuid:job_id>/progress/", views.progress, name="job-progress"),

@@ -53,7 +53,7 @@ def chromium() -> str:
 @pytest.fixture(scope="session")
 def site(chromium: str) -> Iterator[Site]:
     # Films may be fetched, so that the page for that is there.
-    with opened(INGEST_HOSTS="films.example") as site:
+    with opened(INGEST_HOSTS="films.example", PROMPTS="true") as site:
         yield site
 
 

@@ -13,6 +13,7 @@ PAGES = {
     "/": "alice",
     "/jobs/new/": "alice",
     "/jobs/link/": "alice",
+    "/jobs/prompt/": "alice",
     "/account/": "alice",
     "/nowhere/": "alice",
 }

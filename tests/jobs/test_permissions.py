@@ -69,6 +69,7 @@ TABLE: dict[str, list[Rule]] = {
     "": [page()],
     "jobs/new/": [page(), act(401, 422, 422, 422)],
     "jobs/link/": [page(), act(302, 422, 422, 422)],
+    "jobs/prompt/": [page(), act(302, 422, 422, 422)],
     "preview/": [act(401, 400, 400, 400)],
     "jobs/<uuid:job_id>/": [own()],
     # A redirect would put the sign-in page into the job's: it says to reload.
@@ -197,6 +198,7 @@ class World:
 @pytest.fixture
 def world(alice, charlie, job, admin_user, settings) -> World:
     settings.INGEST_HOSTS = ["films.example"]
+    settings.PROMPTS = True
     settings.FLOWER_URL = f"http://127.0.0.1:{free_port()}"
     facts = {"owner": alice, "mode": "sbs", "title": "Snow"}
     over = {"finished_at": now(), "total_segments": 1}

@@ -35,6 +35,9 @@ def _begin(asked: Job, new: NewJob, request_id: UUID | None) -> Job:
     if new.link is not None:
         asked.request_id = request_id
         return linking.begin(asked, new.link)
+    if new.prompt is not None:
+        asked.request_id = request_id
+        return linking.begin_prompt(asked, new.prompt)
     return uploads.begin(
         asked,
         film=_file(new.file),
@@ -57,5 +60,5 @@ def _asked(owner: User, new: NewJob) -> Job:
 
 def _file(brought: BroughtFile | None) -> uploads.File:
     if brought is None:
-        raise ValueError("a job without a link has a file")
+        raise ValueError("a job without a link or a prompt has a file")
     return uploads.File(brought.name, brought.size)

@@ -144,7 +144,7 @@ def list_segments(
 
 @router.get("/{uuid:job_id}/result", response=answers(200, Result, 404, 409))
 def show_result(request: TokenRequest, job_id: UUID) -> Result:
-    """A link to the film in 3D, good for some hours."""
+    """A link to the film that was made, good for some hours."""
     job = asked_job(request, job_id)
     if job.status != Job.Status.COMPLETED:
         raise wrong_state(NO_FILM)

@@ -12,6 +12,12 @@ from apps.jobs.api.access import TokenRequest
 from apps.jobs.api.problems import answers
 from apps.jobs.forms import ENGINES, MODES
 from apps.jobs.models import ENGINE_CHOICES, MODE_CHOICES
+from contract.generation import (
+    CLIPS_LICENCE,
+    LARGEST_SIDE,
+    LONGEST_SECONDS,
+    MOST_PIXELS,
+)
 from contract.modes import Engine, Payload, StereoMode, WeightsLicence
 
 router = Router(tags=["Offers"])
@@ -24,7 +30,8 @@ class ModeOffer(Payload):
 
 
 class ExpectedTime(Payload):
-    """Of one worker, for a minute of HD film (1920 × 1080, 24 frames a second)."""
+    """Of one worker, for a minute of HD film (1920 × 1080, 24 frames a second) where
+    nothing else is said."""
 
     low: float
     """Seconds."""
@@ -41,6 +48,19 @@ class EngineOffer(Payload):
     takes: ExpectedTime
     lacks_card: bool
     """The machine that converts has no graphics card, without which it cannot work."""
+
+
+class PromptOffer(Payload):
+    """Clips are made of prompts, and may stay `flat`."""
+
+    longest_seconds: float
+    largest_side: int
+    """Pixels, of either side; together they have `most_pixels` at most."""
+    most_pixels: int
+    licence: WeightsLicence
+    takes: ExpectedTime
+    """For a clip of five seconds at 1280 × 704."""
+    lacks_card: bool
 
 
 class Limits(Payload):
@@ -69,6 +89,8 @@ class Offers(Payload):
 
     modes: list[ModeOffer]
     engines: list[EngineOffer]
+    prompts: PromptOffer | None
+    """Null: none are made here."""
     limits: Limits
     quota: OwnQuota
 
@@ -83,6 +105,7 @@ def show_offers(request: TokenRequest) -> Offers:
             for id_, name in MODE_CHOICES
         ],
         engines=[_engine(Engine(id_), name) for id_, name in ENGINE_CHOICES],
+        prompts=_prompts() if settings.PROMPTS else None,
         limits=Limits(
             source_bytes=settings.MAX_SOURCE_BYTES,
             source_seconds=settings.MAX_SOURCE_SECONDS,
@@ -106,10 +129,26 @@ def _engine(engine: Engine, name: str) -> EngineOffer:
         name=name,
         about=ENGINES[engine],
         licence=engine.licence,
-        takes=ExpectedTime(
-            low=expected.range.low,
-            high=expected.range.high,
-            is_measured=expected.measured is not None,
-        ),
+        takes=_takes(expected),
         lacks_card=expected.lacks_card,
+    )
+
+
+def _prompts() -> PromptOffer:
+    expected = estimates.expected_clip()
+    return PromptOffer(
+        longest_seconds=LONGEST_SECONDS,
+        largest_side=LARGEST_SIDE,
+        most_pixels=MOST_PIXELS,
+        licence=CLIPS_LICENCE,
+        takes=_takes(expected),
+        lacks_card=expected.lacks_card,
+    )
+
+
+def _takes(expected: estimates.Expected) -> ExpectedTime:
+    return ExpectedTime(
+        low=expected.range.low,
+        high=expected.range.high,
+        is_measured=expected.measured is not None,
     )

@@ -16,9 +16,18 @@ from apps.jobs.models import Job, Segment, Upload
 from apps.jobs.subscribing import LONGEST
 from apps.jobs.views.progress import shown_state
 from contract.errors import ErrorCode
-from contract.modes import Engine, Mode, Payload, StereoMode, StereoSettings, mode_of
+from contract.generation import ClipWish
+from contract.modes import (
+    FLAT,
+    Engine,
+    Mode,
+    Payload,
+    StereoMode,
+    StereoSettings,
+    mode_of,
+)
 from contract.notices import Announcement, Failure
-from contract.origins import LONGEST_URL
+from contract.origins import LONGEST_URL, Prompt
 
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
 """PostgreSQL has no text with a null character in it."""
@@ -44,23 +53,30 @@ class BroughtFile(Payload):
 
 class NewJob(Payload):
     file: BroughtFile | None = None
-    """What you are about to upload. This, or `link`."""
+    """What you are about to upload. This, or `link`, or `prompt`."""
     depth: BroughtFile | None = None
     """A depth video, in place of the engine's own estimate: the brighter the nearer."""
     link: Annotated[Text, StringConstraints(max_length=LONGEST_URL)] | None = None
     """Where the film is to be fetched from; `offers` says from which sites it may."""
+    prompt: ClipWish | None = None
+    """What the film is to be made of, where `offers` says that clips are made."""
     title: Annotated[Text, StringConstraints(max_length=200)] = ""
-    """Empty: the file's name, or what it is called where it is fetched from."""
-    mode: StereoMode = StereoMode.SBS
+    """Empty: the file's name, what it is called where it is fetched from, or the prompt's
+    first words."""
+    mode: Mode = StereoMode.SBS
+    """`flat` is for prompts: the clip is all that is wanted."""
     engine: Engine = Engine.PREVIEW
     settings: StereoSettings = StereoSettings()
 
     @model_validator(mode="after")
     def _comes_one_way(self) -> Self:
-        if (self.file is None) == (self.link is None):
-            raise ValueError("name a file or a link: one of them")
-        if self.link is not None and self.depth is not None:
-            raise ValueError("a depth video comes with a file, not with a link")
+        ways = (self.file, self.link, self.prompt)
+        if sum(way is not None for way in ways) != 1:
+            raise ValueError("name a file, a link or a prompt: one of them")
+        if self.file is None and self.depth is not None:
+            raise ValueError("a depth video comes with a file, and with nothing else")
+        if self.mode == FLAT and self.prompt is None:
+            raise ValueError("only what is made of a prompt can be flat")
         return self
 
     @model_validator(mode="after")
@@ -112,6 +128,8 @@ class SegmentCounts(Payload):
 class JobDetail(JobSummary):
     """Everything about a job but its events."""
 
+    prompt: Prompt | None
+    """What the film is made of, with the seed, size and length that this came to."""
     sentence: str
     """What happens at the moment, for people."""
     steps: list[Step]

@@ -46,6 +46,7 @@ def detail(request: HttpRequest, job: Job, segments: SegmentCounts) -> JobDetail
     progress = Progress.of(job)
     return JobDetail(
         **dict(JobSummary.of(job)),
+        prompt=job.get_prompt(),
         sentence=progress.sentence,
         steps=[
             Step(name=step.name, state=step.state, seconds=step.seconds)

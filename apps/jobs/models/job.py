@@ -137,6 +137,11 @@ class Job(models.Model):
             ),
             GinIndex(Grams("title", 1), name="job_title"),
             models.Index(
+                fields=["-created_at"],
+                name="job_with_clip",
+                condition=Q(clip__isnull=False),
+            ),
+            models.Index(
                 fields=["owner"],
                 name="job_in_work",
                 condition=Q(status__in=["created", *ACTIVE]),

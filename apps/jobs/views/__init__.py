@@ -1,7 +1,7 @@
 """What people see of their jobs, and ask of the ledger.
 
 `listing` lists, `jobs` shows, `previews` shows a frame before `upload` and `parts` take
-the film or `link` has it fetched, `media` hands one out, `links` and `playlists` do so to players without a
+the film, `link` has it fetched or `prompt` has it made, `media` hands one out, `links` and `playlists` do so to players without a
 cookie, `programs` lets programs in, `account` is a person's own; `access` says who may see
 what, `progress` puts the ledger's rows into words.
 """
@@ -36,6 +36,7 @@ from apps.jobs.views.programs import (
     remove_webhook,
     revoke_token,
 )
+from apps.jobs.views.prompt import prompt
 from apps.jobs.views.segments import segments
 from apps.jobs.views.upload import new
 
@@ -60,6 +61,7 @@ __all__ = [
     "preview",
     "programs_page",
     "progress",
+    "prompt",
     "remove_webhook",
     "retry",
     "revoke_token",

@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
-from apps.jobs import ledger
+from apps.jobs import estimates, ledger
 from apps.jobs.middleware import HEADER, policy
 from apps.jobs.models import Job
 from apps.jobs.sending import after_commit
@@ -108,12 +108,17 @@ def _promised(request: HttpRequest) -> float | None:
     return int(said) - time.time() if said.isdecimal() and len(said) < 12 else None
 
 
+def _is_making(job: Job) -> bool:
+    return job.status == Job.Status.INGESTING and job.lease_expires_at is not None
+
+
 def _context(job: Job, *, by: float | None = None) -> dict[str, Any]:
-    progress = Progress.of(job, by=by)
+    progress, prompt = Progress.of(job, by=by), job.get_prompt()
     is_complete = job.status == Job.Status.COMPLETED
     return {
         "job": job,
-        "prompt": job.get_prompt(),
+        "prompt": prompt,
+        "usual": estimates.clip(prompt) if prompt and _is_making(job) else None,
         "progress": progress,
         # So that the next answer is not later, as long as this can be kept.
         "promised_at": progress.estimate and int(time.time() + progress.estimate.high),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from uuid import uuid4
 
 from django.conf import settings
@@ -12,7 +13,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
 from apps.jobs import ledger, linking
-from apps.jobs.forms import LinkForm
+from apps.jobs.forms import LinkForm, WishesForm
 from apps.jobs.models import Job
 from apps.jobs.once import UsedError
 from apps.jobs.statuses import status_of, with_pause
@@ -33,7 +34,8 @@ def link(request: AuthenticatedRequest) -> HttpResponse:
     if not form.is_valid():
         return _page(request, form, status=422)
     try:
-        job = _begun(form, request.user)
+        url = form.cleaned_data["url"]
+        job = begun(form, request.user, lambda job: linking.begin(job, url))
     except StereoSpotError as error:
         is_about_url = error.code is ErrorCode.LINK_REFUSED
         form.add_error("url" if is_about_url else None, error.message)
@@ -41,15 +43,15 @@ def link(request: AuthenticatedRequest) -> HttpResponse:
     return SeeOther(job.get_absolute_url())
 
 
-def _begun(form: LinkForm, owner: User) -> Job:
-    """The same form sent twice is one job; whoever went back and changed it, or has deleted
+def begun(form: WishesForm, owner: User, begin: Callable[[Job], Job]) -> Job:
+    """The job of a valid form, which `begin` begins. The same form sent twice is one job; whoever went back and changed it, or has deleted
     that job, means another."""
     request_id = form.cleaned_data["request_id"]
     while True:
         job = form.job(owner)
         job.request_id = request_id
         try:
-            return linking.begin(job, form.cleaned_data["url"])
+            return begin(job)
         except UsedError as used:
             request_id = used.another_id
 

@@ -68,6 +68,7 @@ def choices(form: WishesForm) -> dict[str, object]:
 def _page(request: AuthenticatedRequest) -> HttpResponse:
     context = choices(NewJobForm()) | {
         "can_link": allowed.is_on(),
+        "can_prompt": settings.PROMPTS,
         "max_bytes": settings.MAX_SOURCE_BYTES,
         "max_hours": settings.MAX_SOURCE_SECONDS / 3600,
         "quota": ledger.quota_of(request.user),
