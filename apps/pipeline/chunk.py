@@ -22,7 +22,7 @@ from apps.pipeline.media.film import Film
 from apps.pipeline.media.plan import SLACK, Span
 from apps.pipeline.media.prepare import Prepared, Wishes, prepare, split_prepared
 from apps.pipeline.media.probe import Limits, probe
-from apps.pipeline.media.sandbox import Allowance, Sandbox
+from apps.pipeline.media.sandbox import Allowance, Process, Sandbox
 from contract.errors import Blame, ErrorCode, StereoSpotError
 from contract.frames import DepthFrames, SegmentFrames
 from contract.keys import DepthSegmentKey, SegmentKey, segments_prefix
@@ -49,12 +49,13 @@ def chunk(job: Job, lease: Lease) -> list[Cut]:
         storage.translated(),
         storage.source().local(job.source_key) as source,
         storage.temporary_dir() as folder,
+        sandbox.opened() as process,
     ):
         lease.check()
-        film = sandbox.call(probe, source, limits)
+        film = process.call(probe, source, limits)
         _charge(job, film.duration)
         wishes = _wishes(film, Engine(job.engine))
-        prepared = sandbox.call(prepare, source, film, folder, wishes)
+        prepared = process.call(prepare, source, film, folder, wishes)
         with _prepared_depth(job, sandbox, prepared.spans) as depth:
             total = len(prepared.spans)
             _charge(job, film_seconds(film, prepared))
@@ -64,7 +65,8 @@ def chunk(job: Job, lease: Lease) -> list[Cut]:
             plan = (job, facts, picture, film.extension, total)
             if not recorded(lambda: ledger.record_plan(*plan)):
                 raise LeaseLostError
-            return _write_segments(job, sandbox, prepared, depth, folder)
+            frames = _film_segments(job, process, prepared, folder)
+            return _written(job, sandbox, frames, depth, folder)
 
 
 @contextmanager
@@ -84,16 +86,16 @@ def _prepared_depth(
         yield depth
 
 
-def _write_segments(
+def _written(
     job: Job,
     sandbox: Sandbox,
-    prepared: Prepared,
+    segments: Iterator[SegmentFrames],
     depth: PreparedDepth | None,
     folder: Path,
 ) -> list[Cut]:
-    """Put each segment object into the store as soon as it is cut."""
+    """The segments, cut and put into the store; where that fails, none is left there."""
     try:
-        frames = list(_film_segments(job, sandbox, prepared, folder))
+        frames = list(segments)
         if depth is None:
             return [Cut(manifest) for manifest in frames]
         depths = _depth_segments(job, sandbox, depth, folder, len(frames))
@@ -106,10 +108,11 @@ def _write_segments(
 
 
 def _film_segments(
-    job: Job, sandbox: Sandbox, prepared: Prepared, folder: Path
+    job: Job, process: Process, prepared: Prepared, folder: Path
 ) -> Iterator[SegmentFrames]:
+    """Put each segment object into the store as soon as it is cut."""
     mode, total = StereoMode(job.mode), len(prepared.spans)
-    with closing(sandbox.iterate(split_prepared, prepared, folder)) as parts:
+    with closing(process.iterate(split_prepared, prepared, folder)) as parts:
         for index, path, manifest in parts:
             storage.source().put(str(SegmentKey(job.pk, index, total, mode)), path)
             yield manifest

@@ -66,8 +66,9 @@ def _join(
     film = Film.model_validate(job.film)
     sandbox = Sandbox(Allowance(seconds=settings.SANDBOX_SECONDS), lease.check)
     mode = StereoMode(job.mode)
-    sound = sandbox.call(join, source, frames, list(segments), final, mode)
-    sandbox.call(verify_final, final, sound, film, frames)
+    with sandbox.opened() as process:
+        sound = process.call(join, source, frames, list(segments), final, mode)
+        process.call(verify_final, final, sound, film, frames)
 
 
 def _is_wrong(segment: Segment, path: Path) -> bool:

@@ -61,6 +61,10 @@ def count(folder: Path, most: int) -> Iterator[int]:
         yield number
 
 
+def process_id() -> int:
+    return os.getpid()
+
+
 def failure(sandbox: Sandbox, function, *args) -> StereoSpotError:
     with pytest.raises(StereoSpotError) as raised:
         sandbox.call(function, *args)
@@ -184,6 +188,18 @@ def test_results_are_made_only_when_they_are_asked_for(tmp_path):
 
     assert (first, made) == ([0, 1], 2)
     assert list(numbers) == [2, 3, 4]
+
+
+def test_functions_for_one_film_share_a_process(tmp_path):
+    with ENOUGH.opened() as process:
+        first = process.call(process_id)
+        numbers = process.iterate(count, tmp_path, 5)
+        assert [next(numbers), next(numbers)] == [0, 1]
+        numbers.close()
+
+        assert process.call(process_id) == first != os.getpid()
+        assert process.call(double, "film", 2) == "filmfilm"
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def in_a_daemon(queue) -> None:

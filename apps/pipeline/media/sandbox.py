@@ -8,7 +8,8 @@ A daemonic worker may not have multiprocessing's children, so this is a plain co
 
 The function is named, its arguments and results are JSON of the types in its signature:
 unpickling what a captured process says would let it out again. Results of a function
-that yields are fetched one by one; nothing runs ahead and fills the disk.
+that yields are fetched one by one; nothing runs ahead and fills the disk. What is done
+to one film may share a process, whose start takes longer than most of it.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from select import POLLIN, poll
 from time import monotonic
 from typing import IO, Final, TypeVar, TypeVarTuple
 
-from pydantic import PositiveInt
+from pydantic import JsonValue, PositiveInt
 
 from apps.pipeline.media.sandboxed import NEXT, Answer, Request, Signature
 from contract.errors import ErrorCode, StereoSpotError
@@ -63,7 +64,7 @@ def _go_on() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """Runs functions, each in a process of its own.
+    """Runs functions, each in a process of its own, or several in one that is `opened`.
 
     A function is one that a module defines at its top, with a typed signature.
     """
@@ -74,50 +75,68 @@ class Sandbox:
 
     def call(self, function: Callable[[*Ts], T], *args: *Ts) -> T:
         """What it returns; raises StereoSpotError: its own, or one about its end."""
-        answers: Generator[T] = _answers(self, function, args)
+        with self.opened() as process:
+            return process.call(function, *args)
+
+    def iterate(
+        self, function: Callable[[*Ts], Iterator[T]], *args: *Ts
+    ) -> Generator[T]:
+        """Yield what it yields, each made only when it is asked for."""
+        with self.opened() as process:
+            yield from process.iterate(function, *args)
+
+    @contextmanager
+    def opened(self) -> Iterator[Process]:
+        """A process for one function after another, until an error is raised.
+
+        All of them together have as much processor time as one.
+        """
+        with tempfile.TemporaryFile() as complaints:
+            child = _Child(self, complaints)
+            try:
+                yield Process(child)
+            finally:
+                child.end()
+
+
+class Process:
+    """A sandboxed process, for functions that work on the same film."""
+
+    def __init__(self, child: _Child) -> None:
+        self._child = child
+
+    def call(self, function: Callable[[*Ts], T], *args: *Ts) -> T:
+        """See `Sandbox`."""
+        answers: Generator[T] = self._answers(function, args)
         with closing(answers):
             return next(answers)
 
     def iterate(
         self, function: Callable[[*Ts], Iterator[T]], *args: *Ts
     ) -> Generator[T]:
-        """Yield what it yields, each made only when it is asked for."""
-        answers: Generator[T] = _answers(self, function, args)
+        """See `Sandbox`. What is not fetched when the next function begins is not made."""
+        answers: Generator[T] = self._answers(function, args)
         with closing(answers):
             yield from answers
 
-
-def _answers(
-    sandbox: Sandbox, function: Callable[..., object], args: tuple[object, ...]
-) -> Generator[T]:
-    allowance = sandbox.allowance
-    signature = Signature.of(function)
-    request = Request(
-        function=f"{function.__module__}:{function.__qualname__}",
-        arguments=signature.dump_arguments(args),
-        memory=allowance.memory,
-        # In case this process is killed and nobody is left to look at the clock.
-        processor_seconds=allowance.seconds * (os.cpu_count() or 1),
-        file_size=allowance.file_size,
-    )
-    with tempfile.TemporaryFile() as complaints:
-        child = _Child(request, sandbox, complaints)
-        try:
-            while (answer := child.ask()).is_result:
-                result: T = signature.load_result(answer.result)
-                yield result
-                if not signature.yields:
-                    return
-        finally:
-            child.end()
+    def _answers(
+        self, function: Callable[..., object], args: tuple[object, ...]
+    ) -> Generator[T]:
+        signature = Signature.of(function)
+        name = f"{function.__module__}:{function.__qualname__}"
+        self._child.begin(name, signature.dump_arguments(args))
+        while (answer := self._child.ask()).is_result:
+            result: T = signature.load_result(answer.result)
+            yield result
+            if not signature.yields:
+                return
 
 
 class _Child:
     """The process, seen from outside."""
 
-    def __init__(
-        self, request: Request, sandbox: Sandbox, complaints: IO[bytes]
-    ) -> None:
+    def __init__(self, sandbox: Sandbox, complaints: IO[bytes]) -> None:
+        self._allowance = sandbox.allowance
         self._seconds = sandbox.allowance.seconds
         self._check = sandbox.check
         self._complaints = complaints
@@ -132,6 +151,17 @@ class _Child:
             env=_environment(),
             # A group of its own: what it has started ends with it.
             start_new_session=True,
+        )
+
+    def begin(self, function: str, arguments: list[JsonValue]) -> None:
+        """Have it ready to answer for another function."""
+        request = Request(
+            function=function,
+            arguments=arguments,
+            memory=self._allowance.memory,
+            # In case this process is killed and nobody is left to look at the clock.
+            processor_seconds=self._seconds * (os.cpu_count() or 1),
+            file_size=self._allowance.file_size,
         )
         self._say(request.model_dump_json().encode())
 

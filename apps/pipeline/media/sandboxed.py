@@ -1,7 +1,7 @@
 """Inside the sandbox: limits first, then the function, then an answer for each request.
 
-Reads a Request from standard input and then a line for each result that is wanted;
-writes an Answer for each to standard output.
+Reads a Request from standard input and then a line for each result that is wanted, and
+so on with the next Request; writes an Answer for each result to standard output.
 """
 
 from __future__ import annotations
@@ -92,10 +92,8 @@ def main() -> None:
     os.dup2(2, 1)
     # Nobody would look at the clock any more if the worker were killed.
     die_with_parent()
-    request = Request.model_validate_json(sys.stdin.buffer.readline())
-    _limit(request)
     try:
-        _answer_requests(request, answers)
+        _answer_requests(sys.stdin.buffer, answers)
     except StereoSpotError as error:
         _write(answers, Answer(code=error.code, message=error.message))
     except MemoryError:
@@ -119,19 +117,31 @@ def _limit(request: Request) -> None:
         resource.setrlimit(name, (value, hard))
 
 
-def _answer_requests(request: Request, answers: IO[bytes]) -> None:
-    module, name = request.function.split(":")
-    function = getattr(importlib.import_module(module), name)
-    signature = Signature.of(function)
-    returned = function(*signature.load_arguments(request.arguments))
-    results = iter(returned if signature.yields else [returned])
-    while sys.stdin.buffer.readline().strip() == NEXT:
+def _answer_requests(lines: Iterable[bytes], answers: IO[bytes]) -> None:
+    signature: Signature | None = None
+    results: Iterator[Any] = iter(())
+    for line in lines:
+        if line.strip() != NEXT:
+            request = Request.model_validate_json(line)
+            _limit(request)
+            signature, results = _begun(request)
+            continue
+        assert signature is not None  # noqa: S101 (a request comes first)
         for result in results:
             value = signature.result.dump_python(result, mode="json")
             _write(answers, Answer(is_result=True, result=value))
             break
         else:
             _write(answers, Answer())
+
+
+def _begun(request: Request) -> tuple[Signature, Iterator[Any]]:
+    """What the function's results are like, and they themselves."""
+    module, name = request.function.split(":")
+    function = getattr(importlib.import_module(module), name)
+    signature = Signature.of(function)
+    returned = function(*signature.load_arguments(request.arguments))
+    return signature, iter(returned if signature.yields else [returned])
 
 
 def _answer_for(error: OSError) -> Answer:
