@@ -144,7 +144,9 @@ def _pulled(graph: Graph) -> VideoFrame | None:
 def _upright(planes: Planes, picture: Picture) -> Planes:
     planes = np.rot90(planes, k=-picture.rotation // 90, axes=(1, 2))
     height, width = planes.shape[1:]
-    even = np.pad(planes, ((0, 0), (0, height % 2), (0, width % 2)), mode="edge")
+    even = planes
+    if height % 2 or width % 2:
+        even = np.pad(planes, ((0, 0), (0, height % 2), (0, width % 2)), mode="edge")
     if even.shape[1:] != (picture.eye_height, picture.eye_width):
         raise _unreadable(f"holds a picture of {width} × {height} pixels", "film")
     return even

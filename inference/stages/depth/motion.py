@@ -20,6 +20,9 @@ NOISE = 2e-4
 """Squared gradient of luma that is only noise; below it a pixel says nothing."""
 
 
+FEW = 8
+"""Pictures that are too few to fill what a CPU adds at a time."""
+
 LUMA = (0.299, 0.587, 0.114)
 """Of R, G, B (BT.601). Depth only compares it, so any film's matrix would do."""
 
@@ -77,18 +80,27 @@ def moved(picture: Tensor, motion: Tensor) -> Tensor:
     x = torch.arange(width, device=motion.device, dtype=motion.dtype)
     y = torch.arange(height, device=motion.device, dtype=motion.dtype)[:, None]
     # In the units of grid_sample: the picture spans -1 … 1 from border to border.
-    across = (motion[:, 0] + x + 0.5) * (2.0 / width) - 1.0
-    down = (motion[:, 1] + y + 0.5) * (2.0 / height) - 1.0
+    place = motion.new_empty(len(motion), height, width, 2)
+    torch.add(motion[:, 0], x, out=place[..., 0])
+    torch.add(motion[:, 1], y, out=place[..., 1])
+    place.add_(0.5).mul_(motion.new_tensor([2.0 / width, 2.0 / height])).sub_(1.0)
     return functional.grid_sample(
-        picture,
-        torch.stack([across, down], dim=-1),
-        padding_mode="border",
-        align_corners=False,
+        picture, place, padding_mode="border", align_corners=False
     )
 
 
 def blur(picture: Tensor, radius: int = 3) -> Tensor:
     """Mean over a square, smaller at the borders of the picture."""
+    if picture.is_cuda or len(picture) < FEW:
+        return _means(picture, radius)
+    # A CPU takes many pictures at a time, where they lie beside each other pixel by
+    # pixel: the same sums, three times as fast.
+    aside = picture.reshape(1, -1, *picture.shape[-2:])
+    aside = aside.contiguous(memory_format=torch.channels_last)
+    return _means(aside, radius).contiguous().view(picture.shape)
+
+
+def _means(picture: Tensor, radius: int) -> Tensor:
     return functional.avg_pool2d(
         picture, 2 * radius + 1, stride=1, padding=radius, count_include_pad=False
     )

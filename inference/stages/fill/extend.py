@@ -2,6 +2,9 @@
 
 picture  [3, H, W] in [0, 1], what it holds where open is not looked at
 is_open  [H, W]    true where something was uncovered
+pixels   [N]       the numbers of those, row by row
+
+They are few, so all that follows goes over them, and not over the picture.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from inference.stages.fill.spread import RIM
 
@@ -43,13 +47,13 @@ class Runs(NamedTuple):
     """[N]: the run of each pixel."""
 
 
-def extended(picture: Tensor, is_open: Tensor) -> tuple[Tensor, Tensor]:
+def extended(picture: Tensor, is_open: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
     """Colours [3, N] of the N open pixels, and how many columns [N] in they lie.
 
     Every pixel continues what lies where the slope of the lines beside its occlusion
     leads. Infinitely far in where the whole row is open.
     """
-    runs = _runs(is_open)
+    runs = _runs(pixels, is_open.shape[1])
     slope = _slope(picture[1], is_open, runs)[runs.of]  # green: most of luma
     source, step = runs.source[runs.of], runs.step[runs.of]
     last = is_open.shape[1] - 1
@@ -87,28 +91,25 @@ def _look_up(
         weights.add_(share)
 
 
-def _runs(is_open: Tensor) -> Runs:
+def _runs(pixels: Tensor, width: int) -> Runs:
     """Drawn on is what lies right of a run, the background; at the right edge what lies
     left of it. RIM columns are left out, if the background is as broad as that.
     """
-    width = is_open.shape[1]
-    begins, ends = is_open.clone(), is_open.clone()
-    begins[:, 1:] &= ~is_open[:, :-1]
-    ends[:, :-1] &= ~is_open[:, 1:]
-    row, first = begins.nonzero().T
-    after = ends.nonzero()[:, 1] + 1
+    y, x = pixels.div(width, rounding_mode="floor"), pixels % width
+    begins = functional.pad((pixels.diff() > 1) | (x[1:] == 0), (1, 0), value=True)
+    ends = functional.pad(begins[1:], (0, 1), value=True)
+    row, first, after = y[begins], x[begins], x[ends] + 1
     follows = torch.full_like(first, width)
     follows[:-1] = torch.where(row[1:] == row[:-1], first[1:], width)
     right = after + (follows - after - 1).clamp(max=RIM)
     at_edge = after == width
-    y, x = is_open.nonzero().T
     return Runs(
         row,
         torch.where(at_edge, first - 1, right),
         torch.where(at_edge, -1, 1),
         y,
         x,
-        begins.flatten().cumsum(0)[is_open.flatten()] - 1,
+        begins.cumsum(0) - 1,
     )
 
 

@@ -21,7 +21,8 @@ class PushPull:
 
     def __call__(self, views: Iterable[View], *, seed: int) -> Iterator[Tensor]:
         for view in views:
-            yield filled(view.right, view.occluded)
+            _fill(view.right, view.occluded)  # what it holds there is nobody's
+            yield view.right
 
 
 push_pull = PushPull()
@@ -35,19 +36,28 @@ def filled(right: Tensor, occluded: Tensor) -> Tensor:
     into its spread colours farther in. A frame is filled from itself alone, without
     search or chance: what is steady in the film stays steady.
     """
-    if not occluded.any():
-        return right
     whole = right.clone()
-    for number, is_open in enumerate(occluded[:, 0] > 0):
-        if is_open.any():
-            one = slice(number, number + 1)
-            whole[number, :, is_open] = _colours(right[one], occluded[one], is_open)
+    for number in range(len(whole)):
+        one = slice(number, number + 1)
+        _fill(whole[one], occluded[one])
     return whole
 
 
-def _colours(right: Tensor, occluded: Tensor, is_open: Tensor) -> Tensor:
-    """[3, N] in [0, 1] of the open pixels of one frame."""
-    colours, far_in = extended(right[0], is_open)
+def _fill(right: Tensor, occluded: Tensor) -> None:
+    """`filled`, of one frame, in its place."""
+    is_open = occluded[0, 0] > 0
+    pixels = is_open.flatten().nonzero()[:, 0]
+    if len(pixels):
+        width = is_open.shape[1]
+        down, across = pixels.div(width, rounding_mode="floor"), pixels % width
+        right[0, :, down, across] = _colours(right, occluded, is_open, pixels)
+
+
+def _colours(
+    right: Tensor, occluded: Tensor, is_open: Tensor, pixels: Tensor
+) -> Tensor:
+    """[3, N] in [0, 1] of the open pixels of one frame, whose numbers are `pixels`."""
+    colours, far_in = extended(right[0], is_open, pixels)
     reach = REACH * right.shape[-1]
     blurred = (far_in / reach - 1.0).clamp_(0.0, 1.0)
     if blurred.any():
