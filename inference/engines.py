@@ -155,7 +155,7 @@ def _fast(*, depth: bool) -> Rendering:
     weights, hardware, marks = _found(engine, depth=depth)
     device = str(hardware.device)
     if not depth:
-        return Rendering(fill=push_pull, version="fast-1", device=device)
+        return Rendering(fill=push_pull, version="fast-2", device=device)
     side = CPU_SIDE if hardware.device.type == "cpu" else SIDE
 
     def loaded() -> DepthAnything:
@@ -165,7 +165,7 @@ def _fast(*, depth: bool) -> Rendering:
     return Pipeline(
         depth=_shelf.kept(engine, "depth", loaded),
         fill=push_pull,
-        version=f"fast-1-{side}px-{marks}",
+        version=f"fast-2-{side}px-{marks}",
         device=device,
     )
 

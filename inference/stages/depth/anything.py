@@ -97,6 +97,8 @@ class DepthAnything:
         model = hardware.settled(
             loaded(DepthAnythingForDepthEstimation, folder, dtype=hardware.dtype)
         )
+        # What convolves best where channels lie beside each other, does.
+        model.to(memory_format=torch.channels_last)
 
         def network(pictures: Tensor) -> Tensor:
             with hardware.on_card(model):
@@ -156,6 +158,7 @@ class DepthAnything:
             for of in (MEAN, DEVIATION)
         )
         normal = ((pictures - mean) / deviation).to(self.dtype)
+        normal = normal.contiguous(memory_format=torch.channels_last)
         return self.network(normal)[:, None].float()
 
 
