@@ -14,10 +14,11 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from boto3.s3.transfer import TransferConfig, create_transfer_manager
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 from django.core.files.storage import FileSystemStorage, storages
@@ -30,6 +31,8 @@ from contract.keys import DepthKey, SourceKey, StereoSegmentKey
 EXPIRING_TAG = "stereo-spot-lifecycle=expire-segments"
 """Objects with it are only needed until the final is there; a bucket's lifecycle rule
 deletes those that the tidying missed."""
+_TOGETHER = TransferConfig(max_concurrency=5)
+"""Requests for content at a time; as many more ask for sizes, and 10 connections are kept."""
 FORGOTTEN_SECONDS = 24 * 3600
 """A temporary file that was not touched for so long belongs to nobody."""
 
@@ -51,6 +54,15 @@ class Disk(FileSystemStorage):
         if not path.exists():
             raise _missing(key)
         yield path
+
+    @contextlib.contextmanager
+    def all_local(
+        self, keys: Sequence[str], check: Callable[[], None]
+    ) -> Iterator[list[Path]]:
+        """`local` of many; `check` is called now and then."""
+        with contextlib.ExitStack() as stack:
+            check()
+            yield [stack.enter_context(self.local(key)) for key in keys]
 
     def put(self, key: str, path: Path) -> None:
         """Move the file at `path` to `key`."""
@@ -115,15 +127,28 @@ class Bucket(S3Storage):  # type: ignore[misc] # it has no types
 
     @contextlib.contextmanager
     def local(self, key: str) -> Iterator[Path]:
-        with temporary_dir() as folder:
-            path = folder / Path(key).name
-            try:
-                self.bucket.download_file(key, str(path))
-            except ClientError as error:
-                if error.response.get("Error", {}).get("Code") in ("404", "NoSuchKey"):
-                    raise _missing(key) from error
-                raise
+        with self.all_local([key], lambda: None) as [path]:
             yield path
+
+    @contextlib.contextmanager
+    def all_local(
+        self, keys: Sequence[str], check: Callable[[], None]
+    ) -> Iterator[list[Path]]:
+        """`local` of many, downloaded together; `check` is called now and then."""
+        client = self.bucket.meta.client
+        with temporary_dir() as folder:
+            names = [Path(key).name for key in keys]
+            paths = [folder / f"{at}-{name}" for at, name in enumerate(names)]
+            with create_transfer_manager(client, _TOGETHER) as manager:
+                coming = [
+                    manager.download(self.bucket.name, key, str(path))
+                    for key, path in zip(keys, paths, strict=True)
+                ]
+                for key, download in zip(keys, coming, strict=True):
+                    check()
+                    with _known_as(key):
+                        download.result()
+            yield paths
 
     def put(self, key: str, path: Path) -> None:
         """Upload the file at `path` to `key` and delete it here."""
@@ -227,6 +252,16 @@ def disk_full() -> StereoSpotError:
 
 def is_readable(path: Path) -> bool:
     return path.is_file() and os.access(path, os.R_OK)
+
+
+@contextlib.contextmanager
+def _known_as(key: str) -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") in ("404", "NoSuchKey"):
+            raise _missing(key) from error
+        raise
 
 
 def _missing(key: str) -> StereoSpotError:

@@ -6,9 +6,11 @@ A stranger's file is only ever parsed in the sandbox.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 from django.conf import settings
@@ -30,6 +32,8 @@ from contract.modes import Engine, StereoMode
 from contract.pictures import picture_for
 
 log = structlog.get_logger(__name__)
+
+Frames = TypeVar("Frames", SegmentFrames, DepthFrames)
 
 WORK_SECONDS = 1800.0
 """Of work at one segment: half of the hour that providers and our own limit allow."""
@@ -110,12 +114,11 @@ def _written(
 def _film_segments(
     job: Job, process: Process, prepared: Prepared, folder: Path
 ) -> Iterator[SegmentFrames]:
-    """Put each segment object into the store as soon as it is cut."""
     mode, total = StereoMode(job.mode), len(prepared.spans)
     with closing(process.iterate(split_prepared, prepared, folder)) as parts:
-        for index, path, manifest in parts:
-            storage.source().put(str(SegmentKey(job.pk, index, total, mode)), path)
-            yield manifest
+        yield from _stored(
+            parts, lambda index: str(SegmentKey(job.pk, index, total, mode))
+        )
 
 
 def _depth_segments(
@@ -125,9 +128,25 @@ def _depth_segments(
         _told_of_depth(),
         closing(sandbox.iterate(split_depth, depth, folder)) as parts,
     ):
-        for index, path, manifest in parts:
-            storage.source().put(str(DepthSegmentKey(job.pk, index, total)), path)
-            yield manifest
+        yield from _stored(
+            parts, lambda index: str(DepthSegmentKey(job.pk, index, total))
+        )
+
+
+def _stored(
+    parts: Iterator[tuple[int, Path, Frames]], key: Callable[[int], str]
+) -> Iterator[Frames]:
+    """The parts' manifests; each part goes to the store while the next one is cut."""
+    store = storage.source()
+    with ThreadPoolExecutor(1) as sender:
+        sent: Future[None] | None = None
+        for index, path, frames in parts:
+            if sent is not None:
+                sent.result()  # so no more than two lie on our disk
+            sent = sender.submit(store.put, key(index), path)
+            yield frames
+        if sent is not None:
+            sent.result()
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Collection
 from pathlib import Path
 
@@ -35,12 +34,8 @@ def concat(job: Job, lease: Lease) -> Collection[int]:
         storage.translated(),
         storage.source().local(job.source_key) as source,
         storage.temporary_dir() as folder,
-        contextlib.ExitStack() as downloads,
+        result.all_local([each.stereo_key for each in segments], lease.check) as paths,
     ):
-        paths = []
-        for segment in segments:
-            lease.check()
-            paths.append(downloads.enter_context(result.local(segment.stereo_key)))
         final = folder / f"final.{job.final_extension}"
         try:
             _join(job, lease, source, dict(zip(paths, segments, strict=True)), final)

@@ -58,6 +58,22 @@ def test_what_is_put_twice_is_the_second(store, film, tmp_path):
         assert path.read_bytes() == b"another"
 
 
+def test_many_are_read_together_and_one_that_is_gone_is_named(store, tmp_path):
+    keys = [f"jobs/{JOB}/segments/{index}.mp4" for index in range(3)]
+    for key in keys[:2]:
+        path = tmp_path / "segment.mp4"
+        path.write_text(key)
+        store.put(key, path)
+    checks = []
+
+    with store.all_local(keys[:2], lambda: checks.append(1)) as paths:
+        assert [path.read_text() for path in paths] == keys[:2]
+    assert checks
+    with pytest.raises(StereoSpotError) as raised, store.all_local(keys, list):
+        pass
+    assert raised.value.code is ErrorCode.OBJECT_MISSING
+
+
 def test_an_adopted_film_stays_where_it_is(store, film):
     store.adopt(KEY, film)
 
