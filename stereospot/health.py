@@ -1,8 +1,8 @@
 """`python -m stereospot.health HOST:PORT`: whether a container of our image is well.
 
 The same image runs the site, the workers and Flower, and has one health check: it looks
-at what the container was started for. The site and Flower are to answer, a worker is to
-poll its queue. The clock (`beat`) is well as long as it runs: whether films get on, the
+at what the container was started for. The site and Flower are to answer, a worker and the
+bridge are to poll their queues. The clock (`beat`) is well as long as it runs: whether films get on, the
 sweep sees.
 """
 
@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> int:
     command = FIRST_PROCESS.read_bytes().split(b"\0")
     if any(b"gunicorn" in word for word in command):
         return _answers(arguments[0], "/healthz")
-    if b"worker" in command:
+    if b"worker" in command or b"bridge" in command:
         from workers import pulse
 
         return pulse.main([str(Environment().stereospot_data_dir / "tmp")])

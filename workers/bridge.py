@@ -47,7 +47,8 @@ class LaterError(Exception):
 
 
 class Bridge:
-    """One queue. `wait` is how long a poll waits for a message, in seconds."""
+    """One queue. `wait` is how long a poll waits for a message, in seconds; `beat` is called
+    before each poll, message and pause, as a sign of life."""
 
     def __init__(
         self,
@@ -56,11 +57,13 @@ class Bridge:
         handle: Callable[[str], None],
         *,
         wait: int = 20,
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
         self._client = client
         self._url = url
         self._handle = handle
         self._wait = wait
+        self._beat = beat
         self._dead_url: str | None = None
 
     def run(self, stop: threading.Event) -> None:
@@ -74,11 +77,13 @@ class Bridge:
                 log.warning(
                     "the queue does not answer", url=self._url, reason=str(error)
                 )
+                self._beat()
                 stop.wait(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
 
     def poll(self) -> int:
         """Take what is there; how many messages were done with."""
+        self._beat()
         answer = self._client.receive_message(
             QueueUrl=self._url,
             MaxNumberOfMessages=10,
@@ -88,6 +93,7 @@ class Bridge:
         return sum(self._take(message) for message in answer.get("Messages", []))
 
     def _take(self, message: MessageTypeDef) -> bool:
+        self._beat()
         try:
             self._handle(message["Body"])
         except UnintelligibleError as error:

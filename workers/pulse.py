@@ -74,14 +74,18 @@ class Pulse(bootsteps.StartStopStep):
     shutdown = stop
 
 
-def _beat(consumer: Any, file: Path, stopping: threading.Event) -> None:
+def write(file: Path, *, silent: float = 0.0) -> None:
+    """A sign of life of who reads a queue; `silent`: seconds for which it did not."""
     unfinished = file.with_suffix(f".{os.getpid()}.part")
+    said = {"at": time.time(), "host": socket.gethostname(), "silent": silent}
+    with contextlib.suppress(OSError):  # a full disk is the tasks' to report
+        unfinished.write_text(json.dumps(said))
+        unfinished.replace(file)
+
+
+def _beat(consumer: Any, file: Path, stopping: threading.Event) -> None:
     while not stopping.is_set():
-        said = {"at": time.time(), "host": socket.gethostname()}
-        said["silent"] = silence(consumer)
-        with contextlib.suppress(OSError):  # a full disk is the tasks' to report
-            unfinished.write_text(json.dumps(said))
-            unfinished.replace(file)
+        write(file, silent=silence(consumer))
         try:
             consumer.app.each_beat()
         except Exception:  # the next beat has to come

@@ -275,6 +275,27 @@ def test_a_task_that_fails_while_its_clip_is_copied_is_not_completed(task):
     assert status(task) == "FAILED"
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("round_", range(3))
+def test_a_job_that_is_deleted_while_its_task_is_completed_has_one_outcome(
+    alice, round_
+):
+    task = begun(alice, 1)
+    (job,) = jobs_of(task)
+    complete(job)
+    claimed, _ = ledger.claim_handover(task.pk)
+
+    completed, deleted = at_once(
+        [
+            lambda: ledger.complete_video_task(claimed, URLS),
+            lambda: ledger.delete(job.pk),
+        ]
+    )
+
+    assert deleted
+    assert status(task) == ("COMPLETED" if completed else "FAILED")
+
+
 def test_a_place_that_is_away_is_asked_ever_less_often_and_for_ever(task):
     pauses = []
     for failing_for in (0, 60, 300, 3600 * 24 * 60):

@@ -73,6 +73,7 @@ def test_what_says_nothing_is_not_waited_for(monkeypatch):
         ("celery -A stereospot worker -Q gpu", False),
         ("celery -A stereospot.flower flower --port=5555", False),
         ("gunicorn stereospot.wsgi", False),
+        ("python manage.py bridge", False),
         ("celery -A stereospot beat", True),
         ("python manage.py migrate", True),
     ],
@@ -80,7 +81,7 @@ def test_what_says_nothing_is_not_waited_for(monkeypatch):
 def test_a_container_is_asked_for_what_it_was_started_for(
     command, is_well, tmp_path, monkeypatch
 ):
-    """Here neither a worker, nor Flower, nor the site runs."""
+    """Here neither a worker, nor Flower, nor the site, nor the bridge runs."""
     file: Path = tmp_path / "cmdline"
     file.write_bytes(command.replace(" ", "\0").encode())
     monkeypatch.setattr(health, "FIRST_PROCESS", file)

@@ -132,3 +132,23 @@ def test_a_queue_that_does_not_answer_ends_nothing(queue, monkeypatch):
     bridge.run(stop)
 
     assert stop.is_set()
+
+
+def test_it_says_that_it_lives_before_each_poll_message_and_pause(queue, monkeypatch):
+    beats: list[None] = []
+    bridge = Bridge(
+        queue.client,
+        queue.url,
+        lambda body: None,
+        wait=0,
+        beat=lambda: beats.append(None),
+    )
+    queue.send("one", "two")
+
+    bridge.poll()
+    assert len(beats) == 3
+    stop = threading.Event()
+    monkeypatch.setattr(stop, "wait", lambda seconds: stop.set())
+    bridge._url = "http://127.0.0.1:1/none"
+    bridge.run(stop)
+    assert len(beats) == 5

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import boto3
+import structlog
 from botocore.config import Config
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
 from apps.pipeline.doors import arrivals, story
+from workers import pulse
 from workers.bridge import Bridge
+
+log = structlog.get_logger(__name__)
 
 HANDLERS = {"arrivals": arrivals.handle, "video-jobs": story.handle}
 
@@ -29,11 +34,11 @@ class Command(BaseCommand):
                 "There is no queue to read: set BRIDGE_QUEUE_URL_ARRIVALS or "
                 "BRIDGE_QUEUE_URL_VIDEO_JOBS."
             )
-        stop = threading.Event()
+        stop, broken = threading.Event(), threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
         threads = [
-            threading.Thread(target=_bridge(name, url).run, args=(stop,), name=name)
+            threading.Thread(target=_read, args=(name, url, stop, broken), name=name)
             for name, url in urls.items()
         ]
         for thread in threads:
@@ -43,20 +48,36 @@ class Command(BaseCommand):
         while any(thread.is_alive() for thread in threads):
             for thread in threads:
                 thread.join(1)
+        if broken.is_set():
+            raise CommandError("A queue could not be read any more: see the log.")
 
 
-def _bridge(name: str, url: str) -> Bridge:
+def _read(name: str, url: str, stop: threading.Event, broken: threading.Event) -> None:
+    pulse_file = settings.CELERY_WORKER_PULSE_DIR / f"bridge-{name}.pulse"
+    try:
+        _bridge(name, url, partial(pulse.write, pulse_file)).run(stop)
+    except Exception:
+        # The edge: whoever reads only some of its queues would look well, so all end.
+        log.exception("the bridge broke", queue=name)
+        broken.set()
+        stop.set()
+    finally:
+        pulse_file.unlink(missing_ok=True)
+
+
+def _bridge(name: str, url: str, beat: Callable[[], None]) -> Bridge:
     client = boto3.client(
         "sqs",
         region_name=settings.AWS_REGION,
         config=Config(
             connect_timeout=5,
             read_timeout=settings.BRIDGE_WAIT_SECONDS + 10,
-            retries={"mode": "standard", "total_max_attempts": 2},
+            # It asks again itself, and says between that it lives.
+            retries={"total_max_attempts": 1},
         ),
     )
     handle = partial(_unconnected, HANDLERS[name])
-    return Bridge(client, url, handle, wait=settings.BRIDGE_WAIT_SECONDS)
+    return Bridge(client, url, handle, wait=settings.BRIDGE_WAIT_SECONDS, beat=beat)
 
 
 def _unconnected(handle: Any, body: str) -> None:
