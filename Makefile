@@ -11,6 +11,7 @@ SEED ?= 1
 FILMS ?= 20
 SEGMENTS ?= 20
 CLIPS ?=
+ROWS ?=
 
 .PHONY: help
 help: ## Show this list
@@ -37,6 +38,10 @@ chaos: $(VENV)/dev ## Kill, double, drop and restart: SEED=1 FILMS=20 SEGMENTS=2
 .PHONY: canvas
 canvas: $(VENV)/dev ## Celery's own tests of chords, on SQS with our result backend
 	@$(BIN)/python -m tests.canvas
+
+.PHONY: bench
+bench: $(VENV)/dev ## What things cost, against what others take: ROWS="pipeline media" for some
+	@HF_HUB_OFFLINE=1 $(BIN)/python -m benchmarks $(ROWS)
 
 .PHONY: quality
 quality: $(VENV)/run ## Measure the right eye of every engine; CLIPS=folder adds films

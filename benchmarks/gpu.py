@@ -56,6 +56,7 @@ PUBLISHED_BYTES = 290
 OUR_BYTES = 32
 """Likewise the least in float32: read three colours and disparity, write as many."""
 
+TRITON = "splat, Triton"
 RUNS = 5
 """Of a splat, between two waits for the card."""
 
@@ -183,26 +184,39 @@ def _peak(device: torch.device) -> str:
 
 def run_splats(device: torch.device, size: tuple[int, int]) -> None:
     """Print what each splat takes, against what the published one's memory traffic does."""
+    bandwidth, taken = splat_seconds(device, size)
+    bound = taken[moved(PUBLISHED_BYTES)]
+    print(f"splat, where a copy of memory has {bandwidth / 1e9:.0f} GB/s\n")
+    print("| | µs/frame | speed, of 290 bytes a pixel |\n|---|---|---|")
+    for name, seconds in taken.items():
+        print(f"| {name} | {seconds * 1e6:.1f} | {bound / seconds:.2f} × |")
+    print()
+
+
+def splat_seconds(
+    device: torch.device, size: tuple[int, int]
+) -> tuple[float, dict[str, float]]:
+    """Bytes a second that a copy of memory has, and what each splat takes by its name."""
     clock = Clock(device)
     splats: dict[str, Callable[..., object]] = {
         "published_splat": published_splat,
         "splat, torch": splat_by_torch,
     }
     if device.type == "cuda":
-        splats["splat, Triton"] = warp.splat
+        splats[TRITON] = warp.splat
     given = scene(*size, device)
     taken = {name: _taken(clock, made, *given) for name, made in splats.items()}
     megabytes = torch.empty(2**28 if device.type == "cuda" else 2**24, device=device)
     bandwidth = 2 * megabytes.nbytes / _taken(clock, megabytes.clone)
     pixels = size[0] * size[1]
     for count in (PUBLISHED_BYTES, OUR_BYTES):
-        taken[f"{count} bytes a pixel, moved"] = count * pixels / bandwidth
-    bound = PUBLISHED_BYTES * pixels / bandwidth
-    print(f"splat, where a copy of memory has {bandwidth / 1e9:.0f} GB/s\n")
-    print("| | µs/frame | speed, of 290 bytes a pixel |\n|---|---|---|")
-    for name, seconds in taken.items():
-        print(f"| {name} | {seconds * 1e6:.1f} | {bound / seconds:.2f} × |")
-    print()
+        taken[moved(count)] = count * pixels / bandwidth
+    return bandwidth, taken
+
+
+def moved(count: int) -> str:
+    """The name of a splat that does nothing but move so many bytes a pixel."""
+    return f"{count} bytes a pixel, moved"
 
 
 def splat_by_torch(left: Tensor, disparity: Tensor) -> tuple[Tensor, Tensor]:
@@ -237,13 +251,7 @@ def main() -> None:
         compile=options.compile,
     )
     sizes = ["128x64"] if options.tiny else options.sizes
-    with tempfile.TemporaryDirectory() as folder:
-        weights = Path(folder)
-        save_networks(weights, tiny=options.tiny, device=str(device))
-        depth = Networks.load(weights / BASE, weights / DEPTH, hardware=hardware)
-        stereo = depth.with_unet(weights / STEREO)
-        save_single(weights, tiny=options.tiny)
-        single = DepthAnything.load(weights / SINGLE, hardware)
+    depth, stereo, single = random_networks(hardware, tiny=options.tiny)
     for text in sizes:
         width, height = (int(side) for side in text.split("x"))
         print(f"## {width} × {height}\n")
@@ -261,6 +269,19 @@ def main() -> None:
                 clock = way()
             print(f"{name}: ", end="")
             report(clock, options.frames)
+
+
+def random_networks(
+    hardware: Hardware, *, tiny: bool
+) -> tuple[Networks, Networks, DepthAnything]:
+    """Those of DepthCrafter, of StereoCrafter and of Depth Anything."""
+    with tempfile.TemporaryDirectory() as folder:
+        weights = Path(folder)
+        save_networks(weights, tiny=tiny, device=str(hardware.device))
+        depth = Networks.load(weights / BASE, weights / DEPTH, hardware=hardware)
+        stereo = depth.with_unet(weights / STEREO)
+        save_single(weights, tiny=tiny)
+        return depth, stereo, DepthAnything.load(weights / SINGLE, hardware)
 
 
 def _options() -> argparse.Namespace:
