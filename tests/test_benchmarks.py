@@ -71,6 +71,15 @@ def test_every_row_runs_to_its_end(tmp_path):
             assert row["ratio"] == pytest.approx(row["ours"] / row["rival"])
 
 
+def test_the_simulation_completes_every_film():
+    lines = run(".simulate --films 2 3 --segments 2 --workers 1").splitlines()
+
+    assert [line.split(" | ")[:2] for line in lines[-2:]] == [
+        ["| 2", "0"],
+        ["| 3", "4"],
+    ]
+
+
 def test_a_row_is_judged_by_the_median_of_its_pairs():
     row = Row("way", "s", 1.2, "rival", ours=[1.0, 9.0, 2.0], rival=[1.0, 3.0, 1.0])
 
