@@ -12,10 +12,10 @@ from typing import TypeVar
 
 import structlog
 from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded, TaskPredicate
-from django.db import connection
 
 from apps.monitoring import tallies
 from apps.pipeline import leases
+from apps.pipeline.connections import unused
 from apps.pipeline.leases import (
     Claim,
     DrainedError,
@@ -39,11 +39,8 @@ def attempt(claim: Claim, work: Callable[[Lease], Result]) -> Result | StereoSpo
     when the work was taken away, `Reject` when it was put back for another worker.
     """
     log.info("attempt started")
-    # The work may last an hour: a connection that idles so long would not be noticed to
-    # have died when the result is to be recorded. A new one is opened then.
-    connection.close()
     try:
-        with leases.held(claim) as lease:
+        with unused(), leases.held(claim) as lease:
             result = work(lease)
     except LeaseLostError:
         log.info("attempt stopped: the lease is gone")

@@ -8,7 +8,7 @@ from django.db.backends.utils import CursorWrapper
 from apps.pipeline import outage
 from tests.pipeline.chords import Trial
 
-STATEMENTS = 12
+STATEMENTS = 9
 """That the only part of a chord takes, from its result to the sent body."""
 
 pytestmark = pytest.mark.django_db(transaction=True)
