@@ -25,7 +25,7 @@ from apps.jobs.sending import after_commit
 from apps.pipeline import chunk as chunking
 from apps.pipeline import concat as joining
 from apps.pipeline import generate as generating
-from apps.pipeline import handover, messages, telling
+from apps.pipeline import handover, messages, rooms, telling
 from apps.pipeline import infer as inference
 from apps.pipeline import ingest as ingesting
 from apps.pipeline import sweep as sweeping
@@ -150,20 +150,20 @@ def tidy(job_id: str) -> None:
 def tell(self: Task[..., Any], notice_id: str) -> None:
     """Tell one person one thing, over one channel."""
     try:
-        with telling.room():
+        with rooms.TELLING.place():
             telling.tell(UUID(notice_id))
-    except telling.FullError:
-        raise self.retry(countdown=telling.PUT_BACK, throw=False) from None
+    except rooms.FullError:
+        raise self.retry(countdown=rooms.PUT_BACK, throw=False) from None
 
 
 @shared_task(name="hand_over", bind=True, max_retries=None, throws=TOLD)
 def hand_over(self: Task[..., Any], task_id: str) -> None:
     """Give one producer its clips and their status, where it looks for them."""
     try:
-        with telling.room():
+        with rooms.HANDING_OVER.place():
             handover.hand_over(UUID(task_id))
-    except telling.FullError:
-        raise self.retry(countdown=telling.PUT_BACK, throw=False) from None
+    except rooms.FullError:
+        raise self.retry(countdown=rooms.PUT_BACK, throw=False) from None
 
 
 @shared_task(name="sweep")

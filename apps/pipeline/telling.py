@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from threading import BoundedSemaphore
 from uuid import UUID
 
 import structlog
@@ -15,28 +12,6 @@ from apps.pipeline.channels.untold import UntoldError
 from apps.pipeline.leases import recorded
 
 log = structlog.get_logger(__name__)
-
-MOST = 2
-"""At once in a worker, of whose four threads the sweep needs one in time, however many
-addresses take their seconds to not answer."""
-PUT_BACK = 5
-"""Seconds before a notice that found no room comes again."""
-_room = BoundedSemaphore(MOST)
-
-
-class FullError(Exception):
-    """As many are being told as may be."""
-
-
-@contextlib.contextmanager
-def room() -> Iterator[None]:
-    """To tell one notice in; raises `FullError`."""
-    if not _room.acquire(blocking=False):
-        raise FullError
-    try:
-        yield
-    finally:
-        _room.release()
 
 
 def tell(notice_id: UUID) -> bool:

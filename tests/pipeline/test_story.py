@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from apps.jobs import ledger, storage
 from apps.jobs.models import Job, VideoTask
-from apps.pipeline import handover, messages, mirror, retrying, tasks, telling
+from apps.pipeline import handover, messages, mirror, retrying, rooms, tasks
 from apps.pipeline import sweep as sweeping
 from apps.pipeline.doors import story
 from contract.errors import ErrorCode, StereoSpotError
@@ -467,5 +467,10 @@ def test_a_task_that_finds_no_room_comes_again(db, monkeypatch):
 
     monkeypatch.setattr(tasks.hand_over, "retry", retry)
     task = handled()
-    with telling.room(), telling.room(), pytest.raises(PutBack):
+    with rooms.HANDING_OVER.place(), pytest.raises(PutBack):
         tasks.hand_over(str(task.pk))
+    with rooms.TELLING.place(), rooms.TELLING.place():
+        tasks.hand_over(str(task.pk))  # who tells people is not in its way
+
+    task.refresh_from_db()
+    assert task.due_at is None

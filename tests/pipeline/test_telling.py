@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from celery.exceptions import Retry
 
-from apps.pipeline import tasks, telling
+from apps.pipeline import rooms, tasks, telling
 from apps.pipeline.channels import posting
 from apps.pipeline.channels.untold import UntoldError
 from tests.concurrency import at_once
@@ -30,7 +30,7 @@ def test_of_eight_notices_two_are_told_at_once_and_six_are_put_back(monkeypatch)
             return int(retry.when)
         return 0
 
-    assert sorted(at_once([deliver] * 8)) == [0] * 2 + [telling.PUT_BACK] * 6
+    assert sorted(at_once([deliver] * 8)) == [0] * 2 + [rooms.PUT_BACK] * 6
 
 
 def test_a_name_server_that_does_not_answer_is_not_waited_for(monkeypatch):
