@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
 
 from apps.jobs import ledger
@@ -97,8 +98,7 @@ def _job(prompt: Prompt) -> Job:
 
 def _owner() -> User:
     """Whose jobs these are: an account that nobody can sign in to, unless one is named."""
-    owner, is_new = User.objects.get_or_create(username=settings.STORY_OWNER)
-    if is_new:
-        owner.set_unusable_password()
-        owner.save(update_fields=["password"])
+    owner, _ = User.objects.get_or_create(
+        username=settings.STORY_OWNER, defaults={"password": make_password(None)}
+    )
     return owner
