@@ -194,7 +194,7 @@ class PromptForm(WishesForm):
         max_value=LARGEST_SEED,
         required=False,
         help_text="Left empty: one is drawn, and the film’s page tells it. The same "
-        "seed and prompt give the same clip.",
+        "wish with the same seed gives the same clip, on the same kind of card.",
     )
     negative_prompt = forms.CharField(
         label="What is not to be seen",

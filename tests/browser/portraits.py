@@ -112,6 +112,7 @@ def portraits(completed: str, running: str, failed: str) -> list[Portrait]:
         Portrait("new", "/jobs/new/", whole=True),
         Portrait("upload", "/jobs/new/", is_sent=True),
         Portrait("address", "/jobs/link/"),
+        Portrait("prompt", "/jobs/prompt/"),
         Portrait("job-running", f"/jobs/{running}/"),
         Portrait("job-running-dark", f"/jobs/{running}/", theme="dark"),
         Portrait("segments", f"/jobs/{failed}/segments/"),
@@ -128,7 +129,7 @@ def draw(wanted: list[str]) -> None:
     TARGET.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as folder,
-        opened(INGEST_HOSTS="archive.org") as site,
+        opened(INGEST_HOSTS="archive.org", PROMPTS="true") as site,
     ):
         film = Path(folder) / "Balloon over the fence.mp4"
         render(film, seconds=4.0)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.core.management import call_command
 from django.db import IntegrityError
 from django.urls import reverse
 from django.utils.timezone import now
@@ -282,6 +283,16 @@ def test_the_page_of_a_clip_shows_it_as_it_is_and_says_how_to_make_it_again(
     assert "<video controls" in page
     assert 'id="player"' not in page
     assert "max disparity" not in page
+
+
+def test_who_recovers_a_clip_is_told_that_it_is_made_again(alice, sent, capsys):
+    job = begun(alice)
+    sent.clear()
+
+    call_command("recover_chunking", str(job.pk))
+
+    assert "making it was sent again" in capsys.readouterr().out
+    assert sent == ["ingesting"]
 
 
 def test_a_clip_waits_in_the_queue_of_the_gpu(alice):
