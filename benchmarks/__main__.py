@@ -37,16 +37,18 @@ BEGIN, END = "<!-- make bench: begin -->", "<!-- make bench: end -->"
 def main(arguments: list[str]) -> int:
     options = _options(arguments)
     where = _where(quick=options.quick)
-    rows = []
-    with parts(quick=options.quick) as bench:
-        for name in options.names or NAMES:
-            for row in _measured(bench, name):
-                bench.say(row.as_line())
-                rows.append(row)
-    text = f"{where}\n\n{table(rows)}"
-    print(text)
-    facts = {"where": where, "rows": [row.as_json() for row in rows]}
-    options.results.write_text(json.dumps(facts, indent=1) + "\n")
+    rows: list[Row] = []
+    try:
+        with parts(quick=options.quick) as bench:
+            for name in options.names or NAMES:
+                for row in _measured(bench, name):
+                    bench.say(row.as_line())
+                    rows.append(row)
+    finally:  # whatever stops it, what was measured so far is not lost
+        text = f"{where}\n\n{table(rows)}"
+        print(text)
+        facts = {"where": where, "rows": [row.as_json() for row in rows]}
+        options.results.write_text(json.dumps(facts, indent=1) + "\n")
     if options.write:
         PAGE.write_text(_inserted(PAGE.read_text(), text))
     return 0

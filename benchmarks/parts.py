@@ -47,8 +47,11 @@ class Bench:
 
 
 @contextlib.contextmanager
-def parts(*, quick: bool) -> Iterator[Bench]:
-    """PostgreSQL and SQS run inside, with Django set up for them; nothing is left."""
+def parts(*, quick: bool, buckets: tuple[str, ...] = ()) -> Iterator[Bench]:
+    """PostgreSQL and SQS run inside, with Django set up for them; nothing is left.
+
+    With names of two `buckets`, for sources and results, an S3 is in the place of the disk.
+    """
     # Ends like Ctrl-C, so that no process is left.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     data_dir = Path(tempfile.mkdtemp(prefix="stereospot-bench-"))
@@ -62,12 +65,29 @@ def parts(*, quick: bool) -> Iterator[Bench]:
         os.environ["DJANGO_SETTINGS_MODULE"] = "stereospot.settings"
         os.environ["LOG_LEVEL"] = "WARNING"
         stack.enter_context(Services(data_dir, sqs=False))
-        sqs = CountedSqs(Addresses.of(data_dir).sqs_port)
-        stack.enter_context(sqs)
+        port = Addresses.of(data_dir).sqs_port
+        sqs = stack.enter_context(CountedSqs(port))
+        if buckets:
+            _make_buckets(f"http://127.0.0.1:{port}", *buckets)
         _set_up_django(stack)
         folder = data_dir / "bench"
         folder.mkdir()
         yield Bench(folder, sqs, quick)
+
+
+def _make_buckets(url: str, source: str, result: str) -> None:
+    """On the same moto, which is an S3 as well."""
+    import boto3
+
+    os.environ |= {
+        "AWS_ACCESS_KEY_ID": "bench",
+        "AWS_SECRET_ACCESS_KEY": "bench",
+        "AWS_ENDPOINT_URL_S3": url,
+        "SOURCE_BUCKET": source,
+        "RESULT_BUCKET": result,
+    }
+    for name in (source, result):
+        boto3.client("s3", "us-east-1").create_bucket(Bucket=name)
 
 
 def _set_up_django(stack: contextlib.ExitStack) -> None:
@@ -112,4 +132,5 @@ def working(bench: Bench, *workers: Worker) -> Iterator[None]:
             supervisor.start(worker.queue, *command, variables=variables)
         yield
     # moto gives the next message to a poll whose worker is gone, where nobody takes it.
-    bench.until(lambda: bench.sqs.polls == 0)
+    queues = [worker.queue for worker in workers]
+    bench.until(lambda: bench.sqs.polls(*queues) == 0)

@@ -135,7 +135,10 @@ def _sweep_until_over(bench: Bench, sweeps: Sweeps) -> None:
             swept = time.monotonic()
             found = sweeping.sweep()
             sweeps.seconds.append(time.monotonic() - swept)
-            sweeps.found += sum(n for what, n in found.items() if "lost" in what)
+            lost = {what: n for what, n in found.items() if n and "lost" in what}
+            sweeps.found += sum(lost.values())
+            if lost:
+                bench.say(f"swept: {lost}")
         if time.monotonic() > told + TELL_SECONDS:
             told = time.monotonic()
             left = Segment.objects.exclude(status="done").count()

@@ -1,4 +1,4 @@
-"""The embedded SQS, counting at the server what its callers cost."""
+"""The embedded SQS, counting at the server what its callers cost; an S3 on the side."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any, NamedTuple, Self
+from urllib.parse import parse_qs
 
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
@@ -19,10 +20,25 @@ from werkzeug.serving import make_server
 OPERATION = "HTTP_X_AMZ_TARGET"
 """In the JSON protocol, which boto and kombu 5.7 speak, it is AmazonSQS.SendMessage."""
 
+COUNTED = (
+    "SendMessage",
+    "SendMessageBatch",
+    "ReceiveMessage",
+    "DeleteMessage",
+    "DeleteMessageBatch",
+    "ChangeMessageVisibility",
+    "ChangeMessageVisibilityBatch",
+)
+"""What a message costs; not what a worker asks at its start, nor what we ask here."""
+SUBRESOURCES = {"delete", "list-type", "uploads", "uploadId"}
+"""Of S3's queries, those that make another operation of a method."""
+
 
 class Call(NamedTuple):
-    queue: str
+    about: str
+    """The queue, or the bucket."""
     operation: str
+    """Of SQS by its name, of S3 by its method and what the query asks for."""
 
 
 class CountedSqs:
@@ -32,9 +48,7 @@ class CountedSqs:
         self._moto: Any = DomainDispatcherApplication(create_backend_app)
         self._lock = threading.Lock()
         self._calls: Counter[Call] = Counter()
-        self._bytes: Counter[Call] = Counter()
-        self.polls = 0
-        """That wait for a message at this moment."""
+        self._under_way: Counter[Call] = Counter()
         self._server = make_server(
             "127.0.0.1", port, self._counted, True, request_handler=MotoRequestHandler
         )
@@ -47,19 +61,19 @@ class CountedSqs:
         self._server.shutdown()
         self._server.server_close()
 
-    def calls(self, *queues: str) -> Counter[str]:
-        """By operation, so far, of the queues whose names end so."""
-        return self._of(self._calls, queues)
+    def calls(self, *names: str) -> Counter[str]:
+        """By operation, so far, of the queues and buckets whose names end so."""
+        return self._of(self._calls, names)
 
-    def sent(self, *queues: str) -> Counter[str]:
-        """Bytes of the requests, likewise."""
-        return self._of(self._bytes, queues)
+    def polls(self, *names: str) -> int:
+        """Of these queues, that wait for a message at this moment."""
+        return self._of(self._under_way, names)["ReceiveMessage"]
 
-    def _of(self, counts: Counter[Call], queues: tuple[str, ...]) -> Counter[str]:
+    def _of(self, counts: Counter[Call], names: tuple[str, ...]) -> Counter[str]:
         found: Counter[str] = Counter()
         with self._lock:
             for call, count in counts.items():
-                if call.queue.endswith(queues):
+                if call.about.endswith(names):
                     found[call.operation] += count
         return found
 
@@ -67,18 +81,26 @@ class CountedSqs:
         length = int(environ.get("CONTENT_LENGTH") or 0)
         body = environ["wsgi.input"].read(length)
         environ["wsgi.input"] = io.BytesIO(body)
-        call = Call(_queue(body), str(environ.get(OPERATION, "")).rpartition(".")[2])
-        is_poll = call.operation == "ReceiveMessage"
+        call = _call(environ, body)
         with self._lock:
             self._calls[call] += 1
-            self._bytes[call] += length
-            self.polls += is_poll
+            self._under_way[call] += 1
         try:
             answer: Iterable[bytes] = self._moto(environ, start)
             return answer
         finally:
             with self._lock:
-                self.polls -= is_poll
+                self._under_way[call] -= 1
+
+
+def _call(environ: dict[str, Any], body: bytes) -> Call:
+    target = str(environ.get(OPERATION, ""))
+    if target:
+        return Call(_queue(body), target.rpartition(".")[2])
+    bucket = str(environ.get("PATH_INFO", "")).strip("/").partition("/")[0]
+    asked = parse_qs(str(environ.get("QUERY_STRING", "")), keep_blank_values=True)
+    what = sorted(asked.keys() & SUBRESOURCES)
+    return Call(bucket, " ".join([str(environ.get("REQUEST_METHOD", "")), *what]))
 
 
 def _queue(body: bytes) -> str:

@@ -80,6 +80,16 @@ def test_the_simulation_completes_every_film():
     ]
 
 
+def test_the_requests_of_a_film_are_counted():
+    told = run(".requests --few 1 --many 2")
+
+    # A segment: written and fetched twice, before and after it is converted.
+    assert {"| S3 PUT | 4 | 6 | 2.00 |", "| S3 HEAD | 4 | 6 | 2.00 |"} <= set(
+        told.splitlines()
+    )
+    assert "| SQS SendMessageBatch |" in told
+
+
 def test_a_row_is_judged_by_the_median_of_its_pairs():
     row = Row("way", "s", 1.2, "rival", ours=[1.0, 9.0, 2.0], rival=[1.0, 3.0, 1.0])
 

@@ -14,18 +14,9 @@ from benchmarks import bare, films, jobs
 from benchmarks.parts import Bench, Worker, working
 from benchmarks.row import Row, in_turns
 from benchmarks.rows.growth import grown
+from benchmarks.sqs import COUNTED
 
 RIVALS = {bare.STOCK: "stock Celery on SQS", bare.OURS: "Celery on our transport"}
-COUNTED = (
-    "SendMessage",
-    "SendMessageBatch",
-    "ReceiveMessage",
-    "DeleteMessage",
-    "DeleteMessageBatch",
-    "ChangeMessageVisibility",
-    "ChangeMessageVisibilityBatch",
-)
-"""What a message costs; not what a worker asks at its start, nor what we ask here."""
 
 
 class Taken(NamedTuple):

@@ -17,6 +17,9 @@ _queues: dict[str, Any] = {
     name: multiprocessing.get_context("fork").Queue() for name in QUEUES
 }
 
+for _queue in _queues.values():
+    _queue.cancel_join_thread()  # who is interrupted does not wait for readers
+
 
 class Channel(virtual.Channel):  # type: ignore[misc] # it has no types
     do_restore = False
