@@ -147,8 +147,10 @@ def test_after_a_reload_the_same_file_goes_on_where_it_was(page, site, watch, tm
     slow_line(page, megabits=1)
     before = jobs(site)
 
-    page.once("dialog", lambda dialog: dialog.accept())  # leaving warns
+    warned: list[str] = []
+    page.once("dialog", lambda said: (warned.append(said.type), said.accept()))
     page.reload()
+    assert warned == ["beforeunload"]
     begun = page.locator("#unfinished li").filter(has_text="Rain.mp4")
     expect(begun).to_contain_text(re.compile(r"[\d.]+ of [\d.]+ MB are there"))
     assert_accessible(page)
@@ -267,8 +269,49 @@ def test_the_page_serves_everybody_while_it_sends(page, site, tmp_path):
 
     assert_accessible(page)
     assert_fits_a_phone(page)
+    with page.expect_event("dialog") as leaving:
+        page.close(run_before_unload=True)
+    leaving.value.dismiss()
+    expect(row(page)).to_contain_text("B/s")  # who stays loses nothing
     row(page).get_by_role("button", name="Cancel").click()
     expect(row(page)).to_contain_text("Cancelled")
+
+
+_DRAGGED = """([name, bytes]) => {
+  const dragged = new DataTransfer();
+  dragged.items.add(new File([new Uint8Array(bytes)], name, { type: "video/mp4" }));
+  return dragged;
+}"""
+
+
+def test_a_film_may_be_dropped_onto_the_page(page, tmp_path):
+    path = film(tmp_path)
+    page.goto("/jobs/new/")
+    place = page.locator(".drop")
+    dragged = page.evaluate_handle(_DRAGGED, [path.name, list(path.read_bytes())])
+
+    place.dispatch_event("dragover", {"dataTransfer": dragged})
+    expect(place).to_have_class(re.compile("over"))
+    place.dispatch_event("dragleave", {"dataTransfer": dragged})
+    expect(place).not_to_have_class(re.compile("over"))
+    place.dispatch_event("drop", {"dataTransfer": dragged})
+
+    expect(page.get_by_label("Title")).to_have_value("Rain")
+    chosen = page.get_by_label("Video file")
+    assert chosen.evaluate("(e) => e.files[0].size") == path.stat().st_size
+
+
+def test_a_depth_video_goes_with_its_film(page, site, tmp_path):
+    page.goto("/jobs/new/")
+    choose(page, film(tmp_path))
+    depth = film(tmp_path, "Depth.mkv")
+    page.get_by_label("Depth video").set_input_files(str(depth))
+    page.get_by_role("button", name="Upload and convert").click()
+
+    page.wait_for_url(re.compile("/jobs/[0-9a-f-]{36}/$"))
+    job_id = page.url.split("/")[-2]
+    stored = site.machine.data_dir / "source" / "input" / job_id / "depth.mkv"
+    assert stored.read_bytes() == depth.read_bytes()
 
 
 def test_a_page_without_javascript_says_so(visit):
