@@ -4,6 +4,7 @@
     estimates.before(engine, picture, frames, ...)     of one that is not begun
     estimates.expected(engine)                         of a minute of any film
     estimates.clip(prompt), estimates.expected_clip()  of what is made of a prompt
+    estimates.wait_for_gpu()                           until a first segment is begun
     estimates.gpu_seconds(job), estimates.cost(job)    of what was converted
 
 A pace is the seconds of a megapixel of one frame, as recent segments of the same engine
@@ -18,9 +19,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.db.models import Sum
+from django.db.models import Q, Sum
 
-from apps.jobs.models import Job, Segment
+from apps.jobs.models import Invocation, Job, Segment
 from contract.frames import Picture
 from contract.generation import ClipWish, Generated
 from contract.modes import Engine
@@ -36,6 +37,10 @@ LEAST_OF_OWN, LEAST_OF_OTHERS = 3, 5
 """So many segments, of the film or of the engine, say something about the next."""
 AUTHORS_SECONDS = 540.0
 """Of a clip of 5 s at 1280 × 704 on an RTX 4090, by the model card of Wan 2.2 TI2V-5B."""
+WAITS, LEAST_WAITS = 30, 3
+"""Films, the last, whose first segment was begun; so many of them must have waited."""
+NOTICED = 30.0
+"""Seconds: who waits no longer found a GPU that was free."""
 ALIKE = 2.0
 """Pictures whose areas differ by no more than this factor are of a size."""
 
@@ -138,6 +143,19 @@ def before(
 def megapixels(picture: Picture) -> float:
     """Of one eye."""
     return picture.eye_width * picture.eye_height / 1e6
+
+
+def wait_for_gpu() -> float | None:
+    """Seconds that a film lately waited for a GPU where none was free; None before that
+    can be said."""
+    first = Q(segment_index=0) | Q(segment_index=None)
+    begun = Invocation.objects.filter(
+        first, begun_at__isnull=False, backend=settings.INFERENCE_BACKEND
+    ).order_by("-id")
+    pairs = begun.values_list("opened_at", "begun_at")[:WAITS]
+    waits = [(begun - opened).total_seconds() for opened, begun in pairs if begun]
+    long = [seconds for seconds in waits if seconds >= NOTICED]
+    return statistics.median(long) if len(long) >= LEAST_WAITS else None
 
 
 def gpu_seconds(job: Job) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.contrib.auth.models import User
@@ -11,7 +12,7 @@ from django.utils.timezone import now
 
 from apps.jobs import estimates, ledger
 from apps.jobs.estimates import Range
-from apps.jobs.models import Job, Segment
+from apps.jobs.models import Invocation, Job, Segment
 from apps.jobs.templatetags.words import between
 from contract.frames import Picture
 
@@ -185,6 +186,54 @@ def test_an_engine_s_card_says_what_was_measured_or_that_nothing_was(
     assert page.count("measured here lately") == 1
     assert page.count("by our estimate") == 2
     assert ("no graphics card" in page) is not has_card
+
+
+def waited(job: Job, *waits: float, **changes: object) -> None:
+    """First segments of films for which a GPU came after so many seconds."""
+    for seconds in waits:
+        Invocation.objects.create(
+            job=job,
+            segment_index=0,
+            attempt=1,
+            backend=changes.get("backend", "local"),
+            inference_id="x",
+            opened_at=now() - timedelta(seconds=seconds),
+            begun_at=now(),
+            expires_at=now(),
+            answered_at=now(),
+            outcome="ok",
+        )
+
+
+def test_how_long_a_gpu_was_lately_waited_for_is_said_of_those_who_waited(job):
+    waited(job, 1, 2, 3, 600, 500)
+    waited(job, *[9000] * 9, backend="sagemaker")
+    assert estimates.wait_for_gpu() is None
+
+    waited(job, 400)
+    assert estimates.wait_for_gpu() == pytest.approx(500, abs=5)
+
+
+def test_a_wait_ends_when_a_gpu_has_the_segment_and_begins_anew_when_it_is_sent_anew(
+    job,
+):
+    segment = ledger.claim_segment(job.pk, 1)
+    opened = partial(ledger.open_invocation, segment, backend="http")
+    asked = opened(lasting=timedelta(0))
+    ledger.note_waiting(asked, is_waiting=False)
+    asked.refresh_from_db()
+    begun = asked.begun_at
+    ledger.note_waiting(
+        asked, is_waiting=True
+    )  # a server that is stopping gives it back
+    ledger.note_waiting(asked, is_waiting=False)
+    asked.refresh_from_db()
+
+    assert begun is not None
+    assert asked.begun_at == begun
+    before, again = asked.opened_at, opened(lasting=timedelta(hours=1))
+    assert (again.pk, again.begun_at) == (asked.pk, None)
+    assert again.opened_at > before
 
 
 def test_a_film_costs_what_its_segments_took(alice, settings):

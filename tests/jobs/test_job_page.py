@@ -12,6 +12,7 @@ from apps.jobs.estimates import Range
 from apps.jobs.models import Event, Invocation, Job, Segment
 from apps.jobs.views.progress import Progress
 from contract.errors import Blame, ErrorCode, StereoSpotError
+from tests.jobs.test_estimates import waited
 
 
 @pytest.fixture
@@ -197,6 +198,10 @@ def test_a_segment_that_waits_for_a_gpu_says_so(client, alice, job, url):
     assert "Segment 2: waiting for a GPU" in page
     assert "Segment 3: queued" in page
     assert "Waiting for a GPU, 1 of 3 segments done." in page
+    assert "lately took" not in page
+
+    waited(job, 500, 540, 9999)
+    assert "Where none was free, that lately took about 9 min." in client.get(url).text
 
 
 def test_it_stops_polling_when_the_job_is_over(client, alice, job, url, polled):

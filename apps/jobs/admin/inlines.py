@@ -62,6 +62,7 @@ class InvocationInline(Part):
         "opened_at",
         "sent_at",
         "is_waiting",
+        "begun_at",
         "answered_at",
         "outcome",
         "expires_at",

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Coalesce, Now
 from django.utils.timezone import now
 
 from apps.jobs.ledger import rows
@@ -58,8 +59,10 @@ def open_invocation(
             "attempt": owner.attempt,
             "inference_id": _inference_id(owner),
             "expires_at": now() + lasting,
+            "opened_at": now(),
             # Until somebody says that it has begun.
             "is_waiting": True,
+            "begun_at": None,
         },
     )
     return opened
@@ -88,8 +91,11 @@ def sent_before(invocation: Invocation) -> int:
 
 
 def note_waiting(invocation: Invocation, *, is_waiting: bool) -> None:
-    """Whether it waits for a GPU, for people to see."""
-    _open(invocation).update(is_waiting=is_waiting)
+    """Whether it waits for a GPU, for people to see; and since when it has had one."""
+    facts: dict[str, object] = {"is_waiting": is_waiting}
+    if not is_waiting:
+        facts["begun_at"] = Coalesce("begun_at", Now())
+    _open(invocation).update(**facts)
     invocation.is_waiting = is_waiting
 
 

@@ -45,6 +45,8 @@ class Invocation(models.Model):
     """After it no answer can come."""
     is_waiting = models.BooleanField(default=False)
     """No GPU has it in hand: the endpoint starts, or the server is busy or away."""
+    begun_at = models.DateTimeField(null=True)
+    """When the first GPU had it in hand, as far as we were told."""
     answered_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=6, choices=Outcome, blank=True)
 

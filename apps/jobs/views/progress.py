@@ -11,7 +11,7 @@ from datetime import datetime
 
 from django.db.models import QuerySet
 
-from apps.jobs.estimates import Range, remaining
+from apps.jobs.estimates import Range, remaining, wait_for_gpu
 from apps.jobs.models import Event, Job, Segment
 from apps.jobs.rows import (
     FOR_GPU,
@@ -21,7 +21,7 @@ from apps.jobs.rows import (
     state_of,
     waiting_for_gpu,
 )
-from apps.jobs.templatetags.words import between
+from apps.jobs.templatetags.words import between, roughly
 
 MOST_CELLS = 300
 """Beyond, one cell of the strip stands for a range of segments."""
@@ -87,6 +87,8 @@ class Progress:
     is_converting: bool
     estimate: Range | None
     """Seconds until the segments are converted; None before that can be said."""
+    usual_wait: float | None
+    """Seconds, while it waits for a GPU and where that can be said."""
     events: list[Event]
 
     @property
@@ -98,6 +100,7 @@ class Progress:
             self.steps,
             self.cells,
             self.estimate and between(self.estimate),
+            self.usual_wait and roughly(self.usual_wait),
             self.events and self.events[0].pk,
         )
         return hashlib.sha256(repr(shown).encode()).hexdigest()[:16]
@@ -128,6 +131,7 @@ class Progress:
             failed=next((s for s in segments if s.status == "failed"), None),
             is_converting=_is_converting(job, counts) and state != FOR_GPU,
             estimate=left.until(by) if left and state != FOR_GPU else None,
+            usual_wait=wait_for_gpu() if state == FOR_GPU else None,
             events=list(job.events.order_by("-id")[:MOST_EVENTS]),
         )
 
