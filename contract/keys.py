@@ -12,6 +12,7 @@ source bucket
 result bucket
     jobs/{job_id}/segments/{segment_index}.mp4                              inference
     jobs/{job_id}/final.{ext}                                       concat, inference
+    jobs/{job_id}/subtitles/{number}.vtt                                       concat
 story bucket
     {parent_id}/{task_id}[-{index}].mp4                                      hand over
 
@@ -28,8 +29,8 @@ from uuid import UUID
 
 from contract.modes import StereoMode
 
-MAX_SEGMENTS = 99_999
-"""Five digits in the key of a segment."""
+MAX_SEGMENTS, MAX_SUBTITLES = 99_999, 100
+"""Five digits in the key of a segment, two in that of a text track."""
 
 _UUID = r"(?P<job_id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 _EXTENSION = r"(?P<extension>[a-z0-9]{1,8})"
@@ -52,6 +53,7 @@ _STEREO_SEGMENT = re.compile(
     rf"jobs/{_UUID}/segments/(?P<index>0|[1-9]\d{{0,4}})\.mp4", re.ASCII
 )
 _STORY_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
+_WORDS = re.compile(rf"jobs/{_UUID}/subtitles/(?P<number>0|[1-9]\d?)\.vtt", re.ASCII)
 _FINAL = re.compile(rf"jobs/{_UUID}/final\.{_EXTENSION}", re.ASCII)
 
 
@@ -246,6 +248,24 @@ class StoryKey:
 def is_story_id(value: object) -> TypeGuard[str]:
     """Whether a producer may call a story or a task so."""
     return isinstance(value, str) and _STORY_ID.fullmatch(value) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class SubtitleKey:
+    """A text track of the final as WebVTT, by its number among all its subtitles."""
+
+    job_id: UUID
+    number: int
+
+    def __str__(self) -> str:
+        if not 0 <= self.number < MAX_SUBTITLES:
+            raise ValueError(f"subtitles {self.number} have no key")
+        return f"{results_prefix(self.job_id)}subtitles/{self.number}.vtt"
+
+    @classmethod
+    def parse(cls, key: str) -> SubtitleKey | None:
+        match = _WORDS.fullmatch(key)
+        return match and cls(UUID(match["job_id"]), int(match["number"]))
 
 
 def sources_prefix(job_id: UUID) -> str:

@@ -32,6 +32,11 @@ urlpatterns = [
     path("uploads/<str:token>", views.upload_part, name="upload-part"),
     path("jobs/<uuid:job_id>/final/", views.final, name="job-final"),
     path("jobs/<uuid:job_id>/source/", views.source, name="job-source"),
+    path(
+        "jobs/<uuid:job_id>/subtitles/<int:number>.vtt",
+        views.subtitles,
+        name="job-subtitles",
+    ),
     path("jobs/<uuid:job_id>/playlist.m3u", views.playlist, name="job-playlist"),
     path("playlist.m3u", views.playlist_of_all, name="playlist"),
     path("films/<str:token>/<str:name>", views.film, name="film"),

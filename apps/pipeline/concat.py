@@ -11,11 +11,13 @@ from django.conf import settings
 from apps.jobs import storage
 from apps.jobs.models import Job, Segment
 from apps.pipeline.leases import Lease, recorded
-from apps.pipeline.media.film import Film
+from apps.pipeline.media.film import Film, text_tracks
 from apps.pipeline.media.join import join
 from apps.pipeline.media.sandbox import Allowance, Sandbox
+from apps.pipeline.media.subtitles import write_subtitles
 from apps.pipeline.media.verify import verify_final, verify_segment
 from contract.errors import StereoSpotError
+from contract.keys import SubtitleKey
 from contract.modes import StereoMode
 
 log = structlog.get_logger(__name__)
@@ -50,6 +52,7 @@ def concat(job: Job, lease: Lease) -> Collection[int]:
                 result.delete(segment.stereo_key)
             return [segment.index for segment in wrong]
         lease.check()
+        _tell_words(job, lease, final)
         result.put(job.final_key, final)
     return ()
 
@@ -64,6 +67,23 @@ def _join(
     with sandbox.opened() as process:
         sound = process.call(join, source, frames, list(segments), final, mode)
         process.call(verify_final, final, sound, film, frames)
+
+
+def _tell_words(job: Job, lease: Lease, final: Path) -> None:
+    """Put the final's text subtitles beside it, for the page; it is whole without them."""
+    if not text_tracks(job.film):
+        return
+    folder = final.with_name("subtitles")
+    folder.mkdir()
+    sandbox = Sandbox(Allowance(seconds=settings.SANDBOX_SECONDS), lease.check)
+    try:
+        numbers = sandbox.call(write_subtitles, final, folder)
+    except StereoSpotError as error:
+        log.warning("subtitles are not shown on the page", reason=error.message)
+        return
+    for number in numbers:
+        key = SubtitleKey(job.pk, number)
+        storage.result().put(str(key), folder / f"{number}.vtt")
 
 
 def _is_wrong(segment: Segment, path: Path) -> bool:

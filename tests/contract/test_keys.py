@@ -15,6 +15,7 @@ from contract.keys import (
     SegmentKey,
     SourceKey,
     StereoSegmentKey,
+    SubtitleKey,
 )
 from contract.modes import StereoMode
 
@@ -27,6 +28,7 @@ KINDS = (
     RequestKey,
     StereoSegmentKey,
     FinalKey,
+    SubtitleKey,
 )
 indexes = st.integers(min_value=0, max_value=MAX_SEGMENTS - 1)
 
@@ -43,6 +45,7 @@ def test_keys_are_spelled_as_agreed():
     assert str(RequestKey(JOB, 7, 2)) == f"segments/{JOB}/00007_2.json"
     assert str(RequestKey(JOB, None, 2)) == f"segments/{JOB}/clip_2.json"
     assert str(StereoSegmentKey(JOB, 7)) == f"jobs/{JOB}/segments/7.mp4"
+    assert str(SubtitleKey(JOB, 12)) == f"jobs/{JOB}/subtitles/12.vtt"
     assert str(FinalKey(JOB)) == f"jobs/{JOB}/final.mp4"
 
 
@@ -58,6 +61,7 @@ def test_what_is_built_is_parsed_to_the_same(job_id, a, b, mode):
         RequestKey(job_id, None, a),
         StereoSegmentKey(job_id, index),
         FinalKey(job_id, "mkv"),
+        SubtitleKey(job_id, index % 100),
     ):
         assert [kind.parse(str(key)) for kind in KINDS if kind.parse(str(key))] == [key]
 

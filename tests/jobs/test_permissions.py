@@ -21,6 +21,7 @@ from django.utils.timezone import now
 
 from apps.jobs import storage, tokens
 from apps.jobs.models import Job, Subscription
+from contract.keys import SubtitleKey
 from stereospot.embedded import free_port
 
 PEOPLE = ("nobody", "stranger", "owner", "staff")
@@ -86,6 +87,10 @@ TABLE: dict[str, list[Rule]] = {
     "uploads/<str:token>": [Rule((403, 403, 403, 403), method="PUT", guarded=False)],
     "jobs/<uuid:job_id>/final/": [own(job="done"), own(302, 404, 404, 404)],
     "jobs/<uuid:job_id>/source/": [own(job="done")],
+    "jobs/<uuid:job_id>/subtitles/<int:number>.vtt": [
+        own(job="done"),
+        own(302, 404, 404, 404),
+    ],
     "jobs/<uuid:job_id>/playlist.m3u": [own(job="done")],
     "playlist.m3u": [page()],
     # As above: a forged token.
@@ -204,6 +209,7 @@ def world(alice, charlie, job, admin_user, settings) -> World:
     over = {"finished_at": now(), "total_segments": 1}
     done = Job.objects.create(**facts, **over, status=Job.Status.COMPLETED)
     storage.result().save(done.final_key, ContentFile(b"final"))
+    storage.result().save(str(SubtitleKey(done.pk, 1)), ContentFile(b"WEBVTT"))
     storage.source().save(done.source_key, ContentFile(b"source"))
     fresh = Job.objects.create(**facts)
     token, _ = tokens.make(alice, "a program", None)

@@ -23,6 +23,16 @@ def small_film(path: Path, *, seconds: float = 3.0) -> Path:
     return path
 
 
+def with_words(film: Path, path: Path, words: str) -> Path:
+    """The film with one subtitle, from its beginning to its end."""
+    text = path.with_suffix(".srt")
+    text.write_text(f"1\n00:00:00,000 --> 00:00:01,000\n{words}\n\n")
+    inputs = ["-i", str(film), "-i", str(text), "-map", "0", "-map", "1"]
+    command = [*inputs, "-c", "copy", "-c:s", "mov_text", str(path)]
+    subprocess.run([find_ffmpeg(), "-loglevel", "error", *command], check=True)
+    return path
+
+
 def one_shot(path: Path, *, seconds: int) -> Path:
     """A film without a cut; a worker converts some 30 to 60 frames of it a second."""
     picture = f"testsrc2=size=384x216:rate=24:duration={seconds}"

@@ -14,7 +14,7 @@ from uuid import uuid4
 import pytest
 
 from tests.path.doorstep import TOPIC, Doorstep, opened
-from tests.path.films import facts, small_film
+from tests.path.films import facts, small_film, with_words
 from tests.path.stack import ROOT
 
 _FILMS_AT_ONCE = 10
@@ -65,7 +65,8 @@ def door() -> Iterator[Doorstep]:
 
 
 def test_a_dropped_film_and_a_plain_upload_come_out_in_3d_once(door, tmp_path):
-    film = small_film(tmp_path / "film.mp4", seconds=1)
+    plain = small_film(tmp_path / "plain.mp4", seconds=1)
+    film = with_words(plain, tmp_path / "film.mp4", "Rain again")
     upload = door.site.run(_UPLOAD)
     door.have_s3_tell()
     hers = "FROM jobs_job j JOIN auth_user u ON u.id = owner_id AND username = 'sally'"
@@ -89,6 +90,9 @@ def test_a_dropped_film_and_a_plain_upload_come_out_in_3d_once(door, tmp_path):
         final, source = facts(path), facts(film)
         assert (final.times, final.sound) == (source.times, source.sound)
         assert final.size == ((192, 108) if mode == "half_sbs" else (384, 108))
+        words = f"jobs/{job}/subtitles/0.vtt"
+        told = door.client("s3").get_object(Bucket="results", Key=words)["Body"].read()
+        assert b"00:00:00.000 --> 00:00:01.000\nRain again" in told
         # The bridge began it, no sweep, and it did so once.
         assert sum(event in line and str(job) in line for line in said) == 1
     # Neither S3's test events nor word of the results troubled anybody.

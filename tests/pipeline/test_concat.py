@@ -12,6 +12,7 @@ from django.core.files.base import ContentFile
 from apps.jobs import ledger, storage
 from apps.jobs.models import Job
 from apps.pipeline import concat, messages, tasks
+from apps.pipeline.media.sandbox import Sandbox
 from contract.errors import ErrorCode, StereoSpotError
 from tests.pipeline.test_tasks import deliver
 
@@ -131,3 +132,25 @@ def test_a_final_that_cannot_be_made_of_whole_segments_is_a_failed_attempt(
         concat.concat(failed, type("Held", (), {"check": lambda self: None})())
 
     assert all(s.status == "done" for s in converted.segments.all())
+
+
+@pytest.mark.parametrize("are_readable", [True, False])
+def test_words_lie_beside_the_final_which_is_whole_without_them(
+    converted, sent, monkeypatch, are_readable
+):
+    def write(film: Path, folder: Path) -> list[int]:
+        if not are_readable:
+            raise StereoSpotError(ErrorCode.OUTPUT_INVALID, "Its subtitles are none.")
+        (folder / "1.vtt").write_bytes(b"WEBVTT")
+        return [1]
+
+    monkeypatch.setattr(Sandbox, "call", lambda sandbox, _, *args: write(*args))
+    words = [{"codec": "hdmv_pgs_subtitle"}, {"codec": "subrip", "language": "eng"}]
+    Job.objects.update(film={"subtitles": words})
+
+    deliver(tasks.concat, str(converted.pk))
+
+    converted.refresh_from_db()
+    assert converted.status == Job.Status.COMPLETED
+    key = f"jobs/{converted.pk}/subtitles/1.vtt"
+    assert storage.result().exists(key) is are_readable

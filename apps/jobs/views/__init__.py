@@ -19,7 +19,7 @@ from apps.jobs.views.jobs import cancel, delete, job, progress, retry
 from apps.jobs.views.link import link
 from apps.jobs.views.links import film
 from apps.jobs.views.listing import job_list
-from apps.jobs.views.media import final, source
+from apps.jobs.views.media import final, source, subtitles
 from apps.jobs.views.parts import (
     abandon,
     complete,
@@ -70,6 +70,7 @@ __all__ = [
     "sign_out_elsewhere",
     "sign_part",
     "source",
+    "subtitles",
     "tell_browser",
     "tell_by_mail",
     "upload_part",

@@ -8,7 +8,13 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+)
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_safe
 
@@ -17,6 +23,7 @@ from apps.jobs.models import Job
 from apps.jobs.names import download_name, source_name
 from apps.jobs.views.access import AuthenticatedRequest, visible_job
 from contract.errors import StereoSpotError
+from contract.keys import MAX_SUBTITLES, SubtitleKey
 
 CONTENT_TYPES = {
     "avi": "video/x-msvideo",
@@ -60,6 +67,23 @@ def source(request: AuthenticatedRequest, job_id: UUID) -> HttpResponseBase:
         disposition=disposition,
         seconds=BUCKET_SECONDS,
     )
+
+
+@require_safe
+@login_required
+def subtitles(
+    request: AuthenticatedRequest, job_id: UUID, number: int
+) -> HttpResponseBase:
+    """A text track of the final as WebVTT, for the page's player: some kilobytes."""
+    job = visible_job(request.user, job_id)
+    if job.status != Job.Status.COMPLETED or number >= MAX_SUBTITLES:
+        raise Http404
+    key = str(SubtitleKey(job.pk, number))
+    try:
+        with storage.translated(), storage.result().open(key) as file:
+            return HttpResponse(file.read(), content_type="text/vtt; charset=utf-8")
+    except FileNotFoundError as error:
+        raise Http404 from error
 
 
 def serve_final(

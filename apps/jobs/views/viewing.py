@@ -7,6 +7,7 @@ from typing import Self
 
 from apps.jobs import storage
 from apps.jobs.models import Job
+from apps.pipeline.media.film import Track, text_tracks
 
 _HDR_CURVES = (16, 18)
 """Transfer characteristics of ISO/IEC 23091-2: PQ and HLG."""
@@ -25,6 +26,8 @@ class Viewing:
     is_hdr: bool
     is_deep: bool
     """More than 8 bits a colour."""
+    words: dict[int, Track]
+    """The final's text tracks, by their numbers among all its subtitles."""
 
     @classmethod
     def of(cls, job: Job) -> Self:
@@ -39,4 +42,5 @@ class Viewing:
             is_elsewhere=isinstance(storage.result(), storage.Bucket),
             is_hdr=picture.color_trc in _HDR_CURVES,
             is_deep=picture.pixel_format == "yuv420p10le",
+            words=text_tracks(job.film),
         )

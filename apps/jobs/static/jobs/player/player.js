@@ -3,6 +3,7 @@
 // Without this script, without WebGL2, or where WebGL may not see the film, the page keeps
 // the browser's own player, which shows the picture as it is packed.
 
+import { Captions } from "./captions.js";
 import { Compare } from "./compare.js";
 import { Controls } from "./controls.js";
 import { isHeadsetHere, watchInHeadset } from "./headset.js";
@@ -66,6 +67,8 @@ class Player {
     this._stage.tabIndex = 0;
     this._panel.hidden = false;
     new Controls(this._element, this._stage, this._panel, this._film);
+    const { subtitles } = this._panel.elements;
+    if (subtitles) this._captions = new Captions(this._stage, this._film, subtitles);
     this._choose();
     this._comparison();
     this._headset();
@@ -78,6 +81,7 @@ class Player {
     this._picture?.close();
     this._wiggle?.stop();
     this._compare?.stop();
+    this._captions?.close();
     canvas.remove();
     this._film.controls = true;
     this._stage.removeAttribute("tabindex");
@@ -90,6 +94,7 @@ class Player {
     const { view, swap } = this._panel.elements;
     if (!view) {
       this._picture.view = VIEWS.left; // the only one: both eyes are in it
+      this._captions?.show(VIEWS.left);
       return;
     }
     this._wiggling();
@@ -110,6 +115,7 @@ class Player {
     const { view, compare, wiggling } = this._panel.elements;
     const chosen = VIEWS[view.value];
     this._picture.view = chosen;
+    this._captions?.show(chosen);
     this._hint.textContent = view.selectedOptions[0].dataset.hint;
     wiggling.hidden = !chosen.wiggles;
     if (chosen.wiggles) this._wiggle.start();
