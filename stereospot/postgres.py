@@ -8,6 +8,7 @@ import os
 import pwd
 import shlex
 import shutil
+import signal
 import stat
 import subprocess
 import tempfile
@@ -15,11 +16,17 @@ import time
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
+
+if TYPE_CHECKING:
+    import psutil
 
 DATABASE = "stereospot"
 BOOTS = 10
 """Attempts to start PostgreSQL, a second apart."""
+STOP_SECONDS = 60.0
+"""For PostgreSQL to end; it writes what is in memory before."""
 
 
 class EmbeddedError(Exception):
@@ -70,14 +77,33 @@ class Postgres:
         """
         import psutil
 
-        lock = self.pgdata / "postmaster.pid"
         with contextlib.suppress(FileNotFoundError, psutil.NoSuchProcess):
-            pid = int(lock.read_text().split("\n")[0])
-            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-                lock.unlink()
+            if self._postmaster().status() == psutil.STATUS_ZOMBIE:
+                self._lock.unlink()
 
     def stop(self) -> None:
-        self._ctl("stop", "-w", "-m", "fast")
+        """Without waiting for who is connected; returns when it has ended."""
+        import psutil
+
+        # Not by pg_ctl: as another user it may not get at a folder below one of root's.
+        with contextlib.suppress(FileNotFoundError, psutil.NoSuchProcess):
+            postmaster = self._postmaster()
+            if not postmaster.name().startswith("postgres"):
+                return  # after a crash of the machine it is somebody else's number
+            postmaster.send_signal(signal.SIGINT)
+            end = time.monotonic() + STOP_SECONDS
+            while self._lock.exists() and time.monotonic() < end:
+                time.sleep(0.05)
+
+    @property
+    def _lock(self) -> Path:
+        return self.pgdata / "postmaster.pid"
+
+    def _postmaster(self) -> psutil.Process:
+        """As its lock file says; FileNotFoundError and `psutil.NoSuchProcess`."""
+        import psutil
+
+        return psutil.Process(int(self._lock.read_text().split("\n")[0]))
 
     @classmethod
     def _initialised(cls, pgdata: Path) -> Postgres:

@@ -34,6 +34,13 @@ def test_a_database_is_there_and_what_it_keeps_survives(tmp_path):
         assert connection.execute("SELECT word FROM kept").fetchone() == ("rain",)
 
 
+def test_it_stops_below_a_folder_that_only_we_may_enter(tmp_path):
+    with Services(tmp_path / "films", sqs=False):
+        tmp_path.chmod(0o700)
+
+    assert not (tmp_path / "films" / "postgres" / "postmaster.pid").exists()
+
+
 def test_a_second_holder_of_the_same_folder_is_refused(tmp_path):
     with Services(tmp_path, database=False, sqs=False):
         assert embedded.is_running(tmp_path)
