@@ -20,9 +20,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from kombu.asynchronous.aws.sqs.connection import AsyncSQSConnection
 from kombu.asynchronous.http.curl import CurlClient
-from kombu.transport import SQS
 from vine import promise
 
+from workers.ahead import AheadChannel
 from workers.hearing import note_poll
 
 logger = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ class PollConnection(AsyncSQSConnection):
         return PollFailure(f"HTTP {response.status} {response.reason} {body}")
 
 
-class PollingChannel(SQS.Channel):
+class PollingChannel(AheadChannel):
     """The receiving half of the channel."""
 
     def __init__(self, *args: Any, **kwargs: Any):
@@ -173,6 +173,7 @@ class PollingChannel(SQS.Channel):
 
     def settled(self, receipt: str) -> None:
         """The message is no longer ours. From any thread."""
+        super().settled(receipt)
         self.rearm()
 
     def rearm(self) -> None:
@@ -192,7 +193,8 @@ class PollingChannel(SQS.Channel):
     def _schedule_queue(self, queue: str) -> None:
         if queue not in self._active_queues or queue in self._polled:
             return
-        if not self.qos.can_consume():
+        self._hand_over(queue)
+        if self._ahead[queue] or not self.qos.can_consume():
             self._starved.add(queue)
             if self.qos.can_consume():  # a slot became free between the two
                 self.rearm()
@@ -281,10 +283,7 @@ class PollingChannel(SQS.Channel):
             with self._leaving_poison(message):
                 payloads.append((message, self._message_to_python(message, queue, url)))
         # Only now: the solo pool runs a task in here, while the others wait.
-        deliver = self.connection._callbacks[queue]
-        for message, payload in payloads:
-            with self._leaving_poison(message):
-                deliver(payload)
+        self._take(queue, payloads)
 
     @contextmanager
     def _leaving_poison(self, message: Any) -> Iterator[None]:

@@ -27,8 +27,8 @@ Options, beside kombu's own:
 
 Of messages: an `eta` becomes SQS's own delay, up to 15 minutes; the header
 `fair_queue_group` becomes the `MessageGroupId` of a standard queue; `redelivered` is true
-from the second receipt on. `publish_batch()` sends ten messages a call, and deleted are ten
-a call, too.
+from the second receipt on. `publish_batch()` sends ten messages a call; deleted are ten a
+call, too, and as many received where tasks take fractions of a second (`workers.ahead`).
 
 Not for `sts_role_arn`: boto's own chain assumes roles too, and refreshes them.
 """
@@ -96,6 +96,9 @@ class Channel(PollingChannel):
     def _predefined(self, queue_url: str) -> str | None:
         queues = self.predefined_queues.items()
         return next((name for name, q in queues if q["url"] == queue_url), None)
+
+    def _let_go(self, receipt: str) -> None:
+        self._keeper.give_up(receipt)
 
     def settled(self, receipt: str) -> None:
         self._keeper.release(receipt)
