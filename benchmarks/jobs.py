@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
+from django.conf import settings
 from django.utils.timezone import now
 
 from apps.jobs import ledger, storage
@@ -12,6 +14,7 @@ from apps.jobs.models import Job
 from apps.jobs.names import source_extension
 from apps.pipeline import messages
 from apps.pipeline.queues import Counts, queues
+from apps.pipeline.sweep import sweep
 from benchmarks.parts import Bench, Worker
 from contract.modes import StereoMode
 from stereospot.parts import QUEUE_PREFIX
@@ -47,7 +50,13 @@ def converted(bench: Bench, source: Path, *, seconds: float = 900.0) -> Job:
     ledger.start(job.pk)
     messages.send_stage(Job.objects.get(pk=job.pk))
 
+    swept = time.monotonic()
+
     def is_over() -> bool:
+        nonlocal swept
+        if time.monotonic() > swept + settings.SWEEP_SECONDS:
+            sweep()  # what is sent too slowly is given up, and left to it
+            swept = time.monotonic()
         job.refresh_from_db()
         return job.is_over
 

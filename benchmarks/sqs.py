@@ -80,17 +80,27 @@ class CountedSqs:
     def _counted(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
         length = int(environ.get("CONTENT_LENGTH") or 0)
         body = environ["wsgi.input"].read(length)
-        environ["wsgi.input"] = io.BytesIO(body)
         call = _call(environ, body)
         with self._lock:
             self._calls[call] += 1
             self._under_way[call] += 1
         try:
-            answer: Iterable[bytes] = self._moto(environ, start)
-            return answer
+            return self._answer(environ, start, body)
         finally:
             with self._lock:
                 self._under_way[call] -= 1
+
+    def _answer(
+        self, environ: dict[str, Any], start: Any, body: bytes
+    ) -> Iterable[bytes]:
+        answer: Iterable[bytes]
+        try:
+            answer = self._moto(environ | {"wsgi.input": io.BytesIO(body)}, start)
+        except RuntimeError:
+            # moto's threads change a set that another is reading. It would be a 500, of
+            # which a stock worker dies.
+            answer = self._moto(environ | {"wsgi.input": io.BytesIO(body)}, start)
+        return answer
 
 
 def _call(environ: dict[str, Any], body: bytes) -> Call:
