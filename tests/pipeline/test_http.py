@@ -225,8 +225,9 @@ def test_what_nobody_wants_any_more_is_withdrawn_at_once(server, claim, job, sto
     lose(server, claim, lambda: stop(job.pk))
 
     assert server.left.wait(10)
-    assert told(server)[-1] == "cancel"
-    assert server.enquiries[-1].output_uri == server.asked[0].output_uri
+    # A look that was under way may come after it.
+    cancels = [each for each in server.enquiries if each.task == "cancel"]
+    assert [each.output_uri for each in cancels] == [server.asked[0].output_uri]
     assert [i.outcome for i in Invocation.objects.all()] == ["lost"]
 
 
