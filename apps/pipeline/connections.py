@@ -1,4 +1,4 @@
-"""Which connections to the database a worker keeps from task to task (decision 28)."""
+"""Which connections to the database a worker keeps from task to task (decision 26)."""
 
 from __future__ import annotations
 
