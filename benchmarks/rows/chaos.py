@@ -17,7 +17,7 @@ WRONG = ("lost", "doubled", "stuck")
 
 
 def measure(bench: Bench) -> Iterator[Row]:
-    films, segments = (1, 2) if bench.quick else (6, 10)
+    films, segments = (1, 2) if bench.quick else (6, 4)
     size = ("--films", str(films), "--segments", str(segments))
     run = subprocess.run(
         [sys.executable, "-m", "tests.chaos", "--seed", "1", *size],

@@ -37,6 +37,8 @@ def _cost(bench: Bench, film: Path) -> Cost:
     bench.say(f"growth: {film.stem} segments")
     with counted() as asked:
         job = jobs.converted(bench, film)
+        if str(job.total_segments) != film.stem:
+            raise RuntimeError(f"{film.stem} became {job.total_segments} segments")
         return Cost(asked(), jobs.seconds_between(job, "chunked", "converted"))
 
 
