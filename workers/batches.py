@@ -33,8 +33,12 @@ class PublishError(Exception):
     """SQS did not take some of the messages, after several attempts."""
 
     def __init__(self, unsent: int, total: int, reason: str):
-        super().__init__(f"SQS did not take {unsent} of {total} messages: {reason}")
+        super().__init__(unsent, total, reason)  # so that it can be pickled
         self.unsent = unsent
+
+    def __str__(self) -> str:
+        unsent, total, reason = self.args
+        return f"SQS did not take {unsent} of {total} messages: {reason}"
 
 
 @dataclass(frozen=True, slots=True)

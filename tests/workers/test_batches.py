@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import pytest
@@ -167,3 +168,12 @@ def test_after_the_block_messages_go_one_by_one(farm: Farm, sqs: FaultySqs):
         pass
     farm.send("nap", "alone")
     assert sqs.counts["SendMessage"] == 1
+
+
+def test_what_was_not_sent_can_be_told_by_a_child_process():
+    error = PublishError(4, 13, "InternalError")
+
+    told = pickle.loads(pickle.dumps(error))
+
+    assert str(told) == str(error)
+    assert told.unsent == 4
