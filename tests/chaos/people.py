@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 SQS_AWAY = (KombuError, BotoCoreError, ClientError)
 
+ENGINE = Engine.FAST
+"""Films are cut where their shots begin only for engines that pay for context."""
 EVERY = 0.5
 """Seconds between two films that are brought."""
 LOOK_AGAIN = 1.0
@@ -110,7 +112,7 @@ class People:
         if wish.fate is Fate.MENDED:
             source = self._damaged(source)
         request = local.Request(
-            source, self._folder, StereoMode.SBS, Engine.PREVIEW, StereoSettings()
+            source, self._folder, StereoMode.SBS, ENGINE, StereoSettings()
         )
         try:
             wish.job_id = local.begin(request).pk
