@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 
 class Payload(BaseModel):
@@ -45,12 +52,22 @@ class StereoMode(StrEnum):
 
 FLAT: Literal["flat"] = "flat"
 """No second eye: of a prompt its clip, as it was made."""
-Mode: TypeAlias = StereoMode | Literal["flat"]
 
 
-def mode_of(name: str) -> Mode:
+def mode_of(name: str) -> StereoMode | Literal["flat"]:
     """The mode that a job's row names; ValueError for what is none."""
     return FLAT if name == FLAT else StereoMode(name)
+
+
+def _one_of_them(value: object, validate: ValidatorFunctionWrapHandler) -> object:
+    try:
+        return validate(value)
+    except ValidationError:  # which names each half of the union
+        known = ", ".join([*StereoMode, FLAT])
+        raise ValueError(f"it is none of {known}") from None
+
+
+Mode: TypeAlias = Annotated[StereoMode | Literal["flat"], WrapValidator(_one_of_them)]
 
 
 class WeightsLicence(Payload):
