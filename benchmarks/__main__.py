@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.page import inserted
 from benchmarks.parts import Bench, parts
 from benchmarks.row import Row, table
 
@@ -50,7 +51,7 @@ def main(arguments: list[str]) -> int:
         facts = {"where": where, "rows": [row.as_json() for row in rows]}
         options.results.write_text(json.dumps(facts, indent=1) + "\n")
     if options.write:
-        PAGE.write_text(_inserted(PAGE.read_text(), text))
+        PAGE.write_text(inserted(PAGE.read_text(), text, begin=BEGIN, end=END))
     return 0
 
 
@@ -93,15 +94,6 @@ def _processor() -> str:
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.partition(":")[2] for line in lines if line.startswith("model name")]
     return names[0].strip() if names else platform.machine()
-
-
-def _inserted(page: str, text: str) -> str:
-    """The page with the text between its markers. ValueError if they are not there."""
-    before, _, rest = page.partition(BEGIN)
-    _, found, after = rest.partition(END)
-    if not found:
-        raise ValueError(f"no {BEGIN} … {END} in the page")
-    return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.page import inserted
 from benchmarks.quality.films import Film, TrueDepth, clip, rendered
 from benchmarks.quality.measuring import Figures, Flat, measured
 from contract.errors import ErrorCode, StereoSpotError
@@ -53,7 +54,9 @@ def main(arguments: list[str]) -> int:
     table = "\n".join([_where(options.size, options.frames), "", *lines, *absent])
     print(table)
     if options.write:
-        options.write.write_text(_inserted(options.write.read_text(), table))
+        options.write.write_text(
+            inserted(options.write.read_text(), table, begin=BEGIN, end=END)
+        )
     return 0
 
 
@@ -133,15 +136,6 @@ def _where(size: str, frames: int) -> str:
         f"Measured on {today}, {platform.machine()} with {cores} cores, one of them used, "
         f"torch {torch.__version__}; rendered films of {size}, {frames} frames of each."
     )
-
-
-def _inserted(page: str, table: str) -> str:
-    """The page with the table between its markers. ValueError if they are not there."""
-    before, _, rest = page.partition(BEGIN)
-    _, found, after = rest.partition(END)
-    if not found:
-        raise ValueError(f"no {BEGIN} … {END} in the page")
-    return f"{before}{BEGIN}\n\n{table}\n\n{END}{after}"
 
 
 if __name__ == "__main__":
