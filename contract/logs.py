@@ -36,6 +36,14 @@ _SHARED: list[Processor] = [
     _without_keys,
 ]
 
+_PROCESSORS: list[Processor] = [
+    structlog.stdlib.filter_by_level,
+    *_SHARED,
+    structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+]
+"""One list for the life of the process: a logger keeps the one of its first use, and
+`structlog.testing.capture_logs` changes the one that was configured last."""
+
 
 def logging_config(level: str, *, quiet: Iterable[str]) -> dict[str, Any]:
     """For `logging.config.dictConfig`; of the `quiet` loggers only warnings are kept."""
@@ -59,14 +67,10 @@ def logging_config(level: str, *, quiet: Iterable[str]) -> dict[str, Any]:
 
 
 def configure(config: dict[str, Any]) -> None:
-    """Call once in each process."""
+    """Call once in each process; a second call changes what `config` says."""
     logging.config.dictConfig(config)
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *_SHARED,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
+        processors=_PROCESSORS,
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
