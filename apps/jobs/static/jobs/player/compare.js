@@ -67,10 +67,11 @@ export class Compare {
     if (!source || source.readyState < HTMLMediaElement.HAVE_METADATA) return;
     const late = film.currentTime - source.currentTime;
     const isPlaying = !film.paused && !film.ended && !film.seeking;
+    // First of all: what plays while it seeks comes out a little late.
+    if (!isPlaying && !source.paused) source.pause();
     if (Math.abs(late) > (isPlaying ? FAR : 0)) source.currentTime = film.currentTime;
     const hurry = Math.abs(late) > NEAR ? Math.max(-0.1, Math.min(0.1, late)) : 0;
     source.playbackRate = film.playbackRate * (1 + hurry);
     if (isPlaying && source.paused) source.play().catch(() => undefined);
-    if (!isPlaying && !source.paused) source.pause();
   }
 }
