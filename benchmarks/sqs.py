@@ -17,6 +17,8 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import make_server
 
+from stereospot.sqs import count_when_asked
+
 OPERATION = "HTTP_X_AMZ_TARGET"
 """In the JSON protocol, which boto and kombu 5.7 speak, it is AmazonSQS.SendMessage."""
 
@@ -45,6 +47,7 @@ class CountedSqs:
     """Context manager: moto's SQS runs inside it, on a port of this machine."""
 
     def __init__(self, port: int) -> None:
+        count_when_asked()
         self._moto: Any = DomainDispatcherApplication(create_backend_app)
         self._lock = threading.Lock()
         self._calls: Counter[Call] = Counter()

@@ -167,11 +167,14 @@ def _take(lock: IO[str], kind: int) -> bool:
 def _start_sqs(port: int) -> ThreadedMotoServer:
     from moto.server import ThreadedMotoServer
 
+    from stereospot.sqs import count_when_asked
+
     if not is_free(port):
         raise EmbeddedError(
             f"Port {port} of the embedded SQS is taken by another program. "
             "Stop that, or delete the file `port` in the data directory."
         )
+    count_when_asked()
     server = ThreadedMotoServer("127.0.0.1", port, verbose=False)
     server.start()
     return server
