@@ -24,7 +24,7 @@ MOST_ENTRIES = 10
 MOST_BYTES = 1024 * 1024
 # Seconds before each further attempt at the entries that SQS did not take.
 PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)
-SEND_WITHIN = 10.0  # seconds, for a whole batch: a page may be waiting
+SEND_WITHIN = 10.0  # seconds, for a whole batch, where a page may be waiting
 
 Entry = dict[str, Any]
 
@@ -53,7 +53,8 @@ class _Outcome:
 class Batch:
     """Messages that wait for the end of a block, by queue."""
 
-    def __init__(self) -> None:
+    def __init__(self, within: float) -> None:
+        self._within = within
         self._queues: defaultdict[str, list[Entry]] = defaultdict(list)
         self._clients: dict[str, Any] = {}
 
@@ -62,17 +63,17 @@ class Batch:
         self._queues[queue_url].append(entry)
 
     def send(self) -> None:
-        """Send all of them, within `SEND_WITHIN` and the time of one call.
+        """Send all of them, within the time that was given and that of one call.
 
         Raises PublishError: if SQS refuses some, after the others went out; if a call
         still fails after several attempts or the time is over, without trying the rest.
         """
-        deadline = time.monotonic() + SEND_WITHIN
+        deadline = time.monotonic() + self._within
         left = total = sum(map(len, self._queues.values()))
         refused, reason = 0, ""
         for url, part in self._parts():
             if time.monotonic() >= deadline:
-                reason = reason or f"not within {SEND_WITHIN:.0f} s"
+                reason = reason or f"not within {self._within:.0f} s"
                 break
             outcome = _send(self._clients[url], url, part, deadline)
             left -= len(part)
@@ -112,13 +113,15 @@ def collecting(client: Any) -> Any:
 
 
 @contextmanager
-def publish_batch() -> Iterator[None]:
+def publish_batch(within: float = SEND_WITHIN) -> Iterator[None]:
     """Publish all that is published inside at the block's end, ten messages a call.
+
+    `within`: seconds after which what was not sent yet is given up.
 
     A block that ends by an exception publishes nothing, except by `Ignore`: so ends
     `Task.replace()`, after it has published. Raises PublishError if SQS did not take all.
     """
-    batch = Batch()
+    batch = Batch(within)
     token = _current.set(batch)
     try:
         yield

@@ -41,6 +41,8 @@ Claimed = TypeVar("Claimed")
 
 TOLD = (StereoSpotError,)
 """What the ledger and the attempt's own log tell; no traceback for Celery to log."""
+PUBLISH_SECONDS = 60.0
+"""Most that a worker publishes the conversion of a film; the sweep sends what is left."""
 
 
 @shared_task(name="ingest", bind=True, max_retries=None, throws=TOLD)
@@ -191,7 +193,7 @@ def _claimed(
 def _become_conversion(task: Task[..., Any], job: Job) -> NoReturn:
     indexes = range(job.total_segments or 0)
     canvas = messages.conversion(job.pk, indexes, attempt=job.attempt)
-    with publish_batch():
+    with publish_batch(PUBLISH_SECONDS):
         raise task.replace(canvas)
 
 

@@ -112,17 +112,22 @@ def slow_sqs(monkeypatch: pytest.MonkeyPatch) -> SlowSqs:
     return slow_sqs
 
 
-def batch_of(count: int, client: SlowSqs) -> batches.Batch:
-    batch = batches.Batch()
+def batch_of(count: int, client: SlowSqs, within: float = 10) -> batches.Batch:
+    batch = batches.Batch(within)
     for number in range(count):
         batch.add(client, "queue", {"MessageBody": f"{number}"})
     return batch
 
 
-def test_a_batch_is_given_up_after_ten_seconds(slow_sqs: SlowSqs):
+def test_a_batch_is_given_up_when_its_time_is_over(slow_sqs: SlowSqs):
     with pytest.raises(PublishError, match="22 of 52 messages: not within 10 s"):
         batch_of(52, slow_sqs).send()
     assert slow_sqs.now == 12
+
+
+def test_who_keeps_nobody_waiting_may_take_longer(slow_sqs: SlowSqs):
+    batch_of(52, slow_sqs, within=60).send()
+    assert slow_sqs.calls == 6
 
 
 def test_further_attempts_are_given_up_with_their_batch(slow_sqs: SlowSqs):
