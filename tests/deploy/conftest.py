@@ -95,7 +95,7 @@ class System:
         return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def aws(tmp_path_factory) -> Iterator[Aws]:
     port = free_port()
     log = tmp_path_factory.mktemp("moto") / "log"
@@ -117,9 +117,9 @@ def aws(tmp_path_factory) -> Iterator[Aws]:
         process.wait()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def system(aws, tmp_path_factory) -> Iterator[System]:
-    """Made once; taken down afterwards, of which nothing may be left."""
+    """Made once; taken down after these tests, of which nothing may be left."""
     folder = Folder(tmp_path_factory.mktemp("system"), **aws.environment())
     (folder.path / "pretended_override.tf").write_text(OVERRIDE)
     (folder.path / "terraform.tfvars.json").write_text(json.dumps(VARIABLES))
