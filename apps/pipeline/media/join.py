@@ -196,7 +196,7 @@ class _Joint:
         first = 0
         for order, path in zip(line.order, segments, strict=True):
             seen = []
-            with open_media(path) as container:
+            with open_media(path, packets_only=True) as container:
                 packets = packets_of(video_stream(container))
                 for at, (place, packet) in enumerate(zip(order, packets, strict=False)):
                     seen.append(UNDATED if packet.pts is None else packet.pts)

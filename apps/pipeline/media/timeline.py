@@ -79,7 +79,7 @@ def timeline(frames: Sequence[SegmentFrames], segments: Sequence[Path]) -> Timel
     parameters: set[tuple[str, int, int, bytes]] = set()
     for number, (own, path) in enumerate(zip(frames, segments, strict=True)):
         try:
-            with open_media(path) as container:
+            with open_media(path, packets_only=True) as container:
                 stream = video_stream(container)
                 context = stream.codec_context
                 parameters.add(
