@@ -28,8 +28,9 @@ run: $(VENV)/run ## The whole stack at http://localhost:8000
 	@$(BIN)/python manage.py up
 
 .PHONY: test
-test: $(VENV)/dev ## The whole suite
-	@$(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder --durations 15
+test: $(VENV)/dev ## The whole suite, in an order of its own for each SEED=1
+	@$(BIN)/python -m pytest --numprocesses 3 --no-loadscope-reorder \
+		--randomly-seed $(SEED) --durations 15
 
 .PHONY: chaos
 chaos: $(VENV)/dev ## Kill, double, drop and restart: SEED=1 FILMS=20 SEGMENTS=20
@@ -49,13 +50,23 @@ quality: $(VENV)/run ## Measure the right eye of every engine; CLIPS=folder adds
 
 .PHONY: check
 check: $(VENV)/dev $(VENV)/checkov/done ## Style, types, imports, migrations, Django's checks, Terraform
+	@$(MAKE) --jobs 2 --no-print-directory types terraform style rules
+
+.PHONY: style types rules terraform
+style:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types:
 	$(BIN)/mypy
+
+rules:
 	$(BIN)/lint-imports
 	$(BIN)/python -W ignore manage.py makemigrations --check --dry-run
 	DJANGO_SECURE=true DJANGO_SECRET_KEY=$$(head -c 40 /dev/urandom | base64) \
 		$(BIN)/python manage.py check --deploy --fail-level WARNING
+
+terraform:
 	$(BIN)/python -m tests.deploy
 
 .PHONY: clean
