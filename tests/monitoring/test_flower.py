@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.conf import settings as django_settings
 from pydantic import SecretStr
 
 from apps.monitoring.views import flower as view
@@ -16,7 +17,7 @@ HERE = {"Sec-Fetch-Site": "same-origin"}
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory) -> Iterator[Flower]:
-    own = Flower(tmp_path_factory.mktemp("flower"))
+    own = Flower(tmp_path_factory.mktemp("flower"), django_settings.DATABASE_URL)
     yield own
     own.stop()
 

@@ -5,8 +5,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
 
+import psycopg
 import pytest
+from django.conf import settings
+from psycopg import sql
 
 from stereospot.embedded import Addresses
 from tests.faulty_sqs import FaultySqs
@@ -25,6 +30,17 @@ def sqs_port() -> int:
 def sqs(sqs_port: int) -> Iterator[FaultySqs]:
     with FaultySqs(f"http://127.0.0.1:{sqs_port}") as faulty:
         yield faulty
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[str]:
+    """One of the module's own: what is notified is heard in all of a database."""
+    own = f"own_{uuid4().hex[:12]}"
+    with psycopg.connect(settings.DATABASE_URL, autocommit=True) as server:
+        server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(own)))
+        yield urlsplit(settings.DATABASE_URL)._replace(path=f"/{own}").geturl()
+        drop = "DROP DATABASE {} WITH (FORCE)"
+        server.execute(sql.SQL(drop).format(sql.Identifier(own)))
 
 
 @contextmanager

@@ -17,19 +17,20 @@ LOGIN = ("somebody", "secret")
 
 
 class Flower:
-    """`celery -A stereospot.flower flower`, of this session's database."""
+    """`celery -A stereospot.flower flower`, which hears what is told in that database."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, database: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/flower"
         self.output = folder / "flower.out"
         command = [sys.executable, "-m", "celery", "-A", "stereospot.flower", "flower"]
         command += ["--address=127.0.0.1", f"--port={self.port}"]
+        own = {"FLOWER_BASIC_AUTH": ":".join(LOGIN), "MONITOR_DATABASE_URL": database}
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env=os.environ | {"FLOWER_BASIC_AUTH": ":".join(LOGIN)},
+                env=os.environ | own,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )

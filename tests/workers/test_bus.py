@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -13,16 +11,10 @@ import pytest
 from kombu import Connection, Consumer, Exchange, Producer, Queue
 from kombu.exceptions import ChannelError
 
-from stereospot.embedded import Addresses
 from workers import bus, monitor
 
 EVENTS = Exchange("celeryev", type="topic")
 REPLIES = Exchange("reply.celery.pidbox", type="direct")
-
-
-@pytest.fixture(scope="module")
-def database() -> str:
-    return Addresses.of(Path(os.environ["STEREOSPOT_DATA_DIR"])).database_url
 
 
 class End:

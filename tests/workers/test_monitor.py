@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import uuid
 from collections.abc import Callable, Iterator
@@ -14,7 +13,6 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from stereospot.embedded import Addresses
 from tests.workers.flower import Flower
 from tests.workers.gate import Gate
 from tests.workers.harness import Farm, Worker, until
@@ -29,13 +27,8 @@ UNHEARD = "SELECT (1e9 * pg_notification_queue_usage())::bigint"
 
 
 @pytest.fixture(scope="module")
-def database() -> str:
-    return Addresses.of(Path(os.environ["STEREOSPOT_DATA_DIR"])).database_url
-
-
-@pytest.fixture(scope="module")
-def flower(tmp_path_factory) -> Iterator[Flower]:
-    own = Flower(tmp_path_factory.mktemp("flower"))
+def flower(tmp_path_factory, database) -> Iterator[Flower]:
+    own = Flower(tmp_path_factory.mktemp("flower"), database)
     yield own
     own.stop()
 
@@ -268,26 +261,26 @@ def test_a_worker_starts_and_works_without_the_database(
 
 
 def test_work_goes_on_when_flower_dies_and_the_next_flower_sees_the_rest(
-    make_farm, start, tmp_path
+    make_farm, start, database, tmp_path
 ):
     farm = make_farm()
     start(farm, "prefork").wait_ready()
-    dies = Flower(tmp_path)
+    dies = Flower(tmp_path, database)
     dies.process.kill()
     dies.stop()
     first, second = a_name(), a_name()
     farm.send("nap", first)
     until(farm.saw("end", first))
 
-    with contextlib.closing(_Closing(tmp_path)) as again:
+    with contextlib.closing(_Closing(tmp_path, database)) as again:
         until(lambda: node(farm) in again.flower.online())
         farm.send("nap", second)
         until(lambda: again.flower.states(second) == ["SUCCESS"])
 
 
 class _Closing:
-    def __init__(self, folder: Path) -> None:
-        self.flower = Flower(folder)
+    def __init__(self, folder: Path, database: str) -> None:
+        self.flower = Flower(folder, database)
 
     def close(self) -> None:
         self.flower.stop()
