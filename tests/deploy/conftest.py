@@ -134,7 +134,8 @@ def system(aws, tmp_path_factory) -> Iterator[System]:
     outputs = json.loads(folder.run("output", "-json", seconds=60).stdout)
     yield System(aws, {key: item["value"] for key, item in outputs.items()}, again)
 
-    gone = folder.run("destroy", *many, seconds=MOST_SECONDS)
+    known = "-refresh=false"  # from the plan just before
+    gone = folder.run("destroy", known, *many, seconds=MOST_SECONDS)
     assert gone.returncode == 0, gone.stdout[-6000:]
     left = aws.client("sqs").list_queues().get("QueueUrls", [])
     left += [bucket["Name"] for bucket in aws.client("s3").list_buckets()["Buckets"]]
