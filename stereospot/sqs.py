@@ -1,7 +1,7 @@
 """The embedded SQS is moto's; here it is taught not to count a queue for each message.
 
 moto 5.2 makes all attributes of a queue for each message that it sends or receives, and
-three of them are counts: what waits is gone through six times a message, so that a
+three of them are counts: what waits is gone through a dozen times a message, so that a
 thousand messages cost a hundred times as much as a hundred.
 """
 
